@@ -1,0 +1,92 @@
+#pragma once
+#include <functional>
+#include <span>
+
+#include "scorefield/base/interrupt.hpp"
+#include "scorefield/base/rng.hpp"
+#include "scorefield/process/denoiser.hpp"
+#include "scorefield/schedule/schedule.hpp"
+
+namespace scorefield {
+
+/// An answer of the denoiser that later steps may use.
+struct Evaluation {
+  Level at;
+  Matrix<double> x0;
+};
+
+/// Everything that one step may read. A sampler is a formula in these letters and keeps nothing of its own.
+class Step {
+ public:
+  Level t, s;                         ///< from t to s; s.t <= t.t (equal: Langevin)
+  std::span<const Evaluation> past;   ///< first evaluations of earlier steps, latest first; shorter than history() at the start
+  int steps_left;                     ///< steps of the grid after this one; 0 on the last
+  const Schedule& schedule;
+  Noise noise;                        ///< of this step and these samples; noise.normal(z, draw)
+
+  Step(Level from, Level to, std::span<const Evaluation> earlier, int left, const Schedule& law, const Noise& source,
+       const Denoiser& denoiser, Index first)
+      : t(from), s(to), past(earlier), steps_left(left), schedule(law), noise(source), denoiser_(denoiser), first_(first) {}
+
+  /// x0_hat at (x, p): one network call. The first call of a step is what later steps see in `past`.
+  Matrix<double> denoise(In<double> x, const Level& p) const {
+    Matrix<double> x0(x.rows(), x.cols());
+    denoiser_.denoise(x, {&p, 1}, first_, x0);
+    if (first_evaluation.x0.size() == 0) first_evaluation = {p, x0};
+    return x0;
+  }
+  Matrix<double> score(In<double> x, const Level& p) const {
+    Matrix<double> out(x.rows(), x.cols());
+    denoiser_.score(x, {&p, 1}, first_, out);
+    return out;
+  }
+  Matrix<double> z(In<double> like, std::uint32_t draw = 0) const {
+    Matrix<double> out(like.rows(), like.cols());
+    noise.normal(out, draw);
+    return out;
+  }
+  /// The same step from or to another point: for wrappers (churn, ancestral, restart) that call an inner sampler.
+  Step between(const Level& from, const Level& to) const {
+    return {from, to, past, steps_left, schedule, noise, denoiser_, first_};
+  }
+  mutable Evaluation first_evaluation;  ///< kept by the loop
+
+ private:
+  const Denoiser& denoiser_;
+  Index first_;
+};
+
+/// One step of a method. Immutable: one object serves many runs and threads at once.
+class Sampler {
+ public:
+  virtual ~Sampler() = default;
+  /// x := x_s, given x = x_t.
+  virtual void step(const Step& k, Out<double> x) const = 0;
+  /// How many earlier evaluations `step` reads: 0 for one-step methods, p - 1 for a multistep method of order p.
+  virtual std::size_t history() const { return 0; }
+  virtual int order() const = 0;                     ///< of the error in the step, measured by the law suite
+  virtual int calls() const { return 1; }            ///< denoiser calls per step
+  virtual bool stochastic() const { return false; }
+};
+
+/// What an observer sees after each step (trajectory, progress bar, plot). Returning false ends the run early.
+struct Seen {
+  Index index, count;
+  const Step& step;
+  In<double> x;
+};
+using Observer = std::function<bool(const Seen&)>;
+
+struct Run {
+  Noise noise;                 ///< noise.at_sample(first) moves a part of the batch to its global index
+  Index first = 0;             ///< global sample index of row 0
+  Observer observer = nullptr;
+  const Interrupt* interrupt = nullptr;
+};
+
+/// x := samples, given x = x_T; rows are samples first, first + 1, ... `times` is the grid: one step per neighbouring pair.
+/// A rising pair is a forward step, x := draw from q(x_s | x_t), theory (5): time travel and RePaint are grids, not samplers.
+void sample(const Sampler& sampler, const Denoiser& denoiser, const Schedule& schedule, std::span<const double> times,
+            const Run& run, Out<double> x);
+
+}  // namespace scorefield

@@ -1,0 +1,55 @@
+#pragma once
+#include <pybind11/functional.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "scorefield/base/interrupt.hpp"
+#include "scorefield/base/matrix.hpp"
+
+/// What every binding file shares. The Python layer hands over checked, C-contiguous arrays of the exact type; here they become
+/// views. Arguments are declared `py::arg(...).noconvert()`, so a slip in the Python layer is a TypeError, never a silent copy.
+namespace scorefield::bindings {
+
+namespace py = pybind11;
+
+template <class S>
+using Array = py::array_t<S, py::array::c_style>;
+
+/// View of an array as (rows, everything else); a 1-D array is a column.
+template <class S>
+InMap<S> view(const Array<S>& a) {
+  const Index rows = a.ndim() == 0 ? 1 : a.shape(0);
+  return {a.data(), rows, rows == 0 ? 0 : a.size() / rows};
+}
+template <class S>
+OutMap<S> writable(Array<S>& a) {
+  const Index rows = a.ndim() == 0 ? 1 : a.shape(0);
+  return {a.mutable_data(), rows, rows == 0 ? 0 : a.size() / rows};
+}
+
+/// A fresh array that owns its memory.
+template <class S>
+Array<S> fresh(std::vector<py::ssize_t> shape) {
+  return Array<S>(std::move(shape));
+}
+
+/// Asks Python for pending signals; throws what a handler raised. The calling thread holds no lock when the core polls.
+inline Poll signal_poll() {
+  return [] {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  };
+}
+
+void register_base(py::module_& m);
+void register_schedule(py::module_& m);
+void register_process(py::module_& m);
+void register_sample(py::module_& m);
+void register_nn(py::module_& m);
+void register_optim(py::module_& m);
+void register_train(py::module_& m);
+void register_model(py::module_& m);
+void register_metrics(py::module_& m);
+
+}  // namespace scorefield::bindings
