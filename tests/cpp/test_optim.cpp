@@ -174,7 +174,8 @@ TEST(Optimizer, StateMovesARunToAnotherObject) {
   ASSERT_EQ(from.size(), to.size());
   for (std::size_t i = 0; i < from.size(); ++i) {
     EXPECT_EQ(from[i].name, to[i].name);
-    std::visit([&](auto values) { std::ranges::copy(values, std::get<decltype(values)>(to[i].values).begin()); }, from[i].values);
+    std::visit([&](auto values) { std::ranges::copy(values, std::get<decltype(values)>(to[i].values).begin()); },
+               from[i].values);
   }
   step(first, theta, dtheta), step(second, other, dtheta);
   EXPECT_EQ(theta, other);

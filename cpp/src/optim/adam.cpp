@@ -25,7 +25,8 @@ void Adam::begin(double) {
 
 void Adam::update(std::span<float> theta, std::span<const float> dtheta, Index begin, Index end, float scale) {
   const float beta1 = static_cast<float>(settings_.beta1), beta2 = static_cast<float>(settings_.beta2);
-  const float one_minus_beta1 = static_cast<float>(1 - settings_.beta1), one_minus_beta2 = static_cast<float>(1 - settings_.beta2);
+  const float one_minus_beta1 = static_cast<float>(1 - settings_.beta1),
+              one_minus_beta2 = static_cast<float>(1 - settings_.beta2);
   const float eps = static_cast<float>(settings_.eps), keep = keep_, rate = rate_, root = root_;
   float *w = theta.data(), *m = m_.data(), *v = v_.data();
   const float* dw = dtheta.data();

@@ -7,7 +7,8 @@
 
 namespace scorefield {
 
-/// Adam (Kingma and Ba 2015, algorithm 1) with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2); k = 1, 2, ...
+/// Adam (Kingma and Ba 2015, algorithm 1) with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2); k = 1,
+/// 2, ...
 ///   m <- beta1 m + (1 - beta1) g,   v <- beta2 v + (1 - beta2) g^2,   lr_k = rate.at(k - 1)
 ///   theta <- (1 - lr_k weight_decay) theta - lr_k (m / (1 - beta1^k)) / (sqrt(v / (1 - beta2^k)) + eps)
 class Adam final : public Optimizer {
@@ -26,7 +27,8 @@ class Adam final : public Optimizer {
   Settings settings_;
   std::vector<float> m_, v_;  // moments
   std::uint64_t step_ = 0;    // steps begun
-  float keep_ = 1, rate_ = 0, root_ = 1;  // of the step under way: 1 - lr_k weight_decay, lr_k / (1 - beta1^k), sqrt(1 - beta2^k)
+  float keep_ = 1, rate_ = 0,
+        root_ = 1;  // of the step under way: 1 - lr_k weight_decay, lr_k / (1 - beta1^k), sqrt(1 - beta2^k)
 };
 
 }  // namespace scorefield

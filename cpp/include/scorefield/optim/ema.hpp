@@ -7,7 +7,8 @@
 namespace scorefield {
 
 /// Exponential moving average of theta behind the optimiser inside, starting from the theta it is made with:
-///   average <- average + (1 - d_k) (theta - average),   d_k = min(decay, (1 + k) / (10 + k)) after k = 0, 1, ... earlier steps
+///   average <- average + (1 - d_k) (theta - average),   d_k = min(decay, (1 + k) / (10 + k)) after k = 0, 1, ...
+///   earlier steps
 /// The second term lets short runs forget their start (the warm-up of TensorFlow's ExponentialMovingAverage).
 class Ema final : public Optimizer {
  public:

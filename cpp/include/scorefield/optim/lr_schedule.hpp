@@ -7,7 +7,8 @@ enum class Decay { constant, cosine, linear };
 
 /// The learning rate of step k = 0, 1, ...:  peak * min(1, (k + 1) / warmup) * decay(p) with
 ///   p = clamp((k - warmup) / (decay_steps - warmup), 0, 1)
-///   constant  1        cosine  (1 + cos(pi p)) / 2  (Loshchilov and Hutter 2017, without restarts)        linear  1 - p
+///   constant  1        cosine  (1 + cos(pi p)) / 2  (Loshchilov and Hutter 2017, without restarts)        linear  1 -
+///   p
 /// so the warm-up is part of decay_steps, and the rate is 0 from step decay_steps on.
 struct LearningRate {
   double peak = 1e-3;
