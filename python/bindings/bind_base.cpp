@@ -2,18 +2,18 @@
 #include "scorefield/base/error.hpp"
 #include "scorefield/base/parallel.hpp"
 #include "scorefield/base/rng.hpp"
+#include "scorefield/kernels/table.hpp"
 
 namespace scorefield::bindings {
 namespace {
 
 template <class S>
-Array<S> normal(std::vector<py::ssize_t> shape, std::uint64_t seed, std::uint32_t stream, Index start, std::uint32_t step) {
+Array<S> normal(std::vector<py::ssize_t> shape, std::uint64_t seed, std::uint32_t stream, Index start,
+                std::uint32_t step) {
   Array<S> z = fresh<S>(std::move(shape));
   OutMap<S> out = writable(z);
   const py::gil_scoped_release nogil;
-  Matrix<double> wide(out.rows(), out.cols());
-  Noise(seed, static_cast<Stream>(stream), step, start).normal(wide);
-  out = wide.template cast<S>();
+  Noise(seed, static_cast<Stream>(stream), step, start).normal(out);
   return z;
 }
 
@@ -31,14 +31,22 @@ void register_base(py::module_& m) {
   });
   m.def("threads", &threads);
   m.def("set_thread_cap", &set_thread_cap, py::arg("cap"));
-  m.def("normal32", &normal<float>, py::arg("shape"), py::arg("seed"), py::arg("stream"), py::arg("start"), py::arg("step"));
-  m.def("normal64", &normal<double>, py::arg("shape"), py::arg("seed"), py::arg("stream"), py::arg("start"), py::arg("step"));
+  m.def("normal32", &normal<float>, py::arg("shape"), py::arg("seed"), py::arg("stream"), py::arg("start"),
+        py::arg("step"));
+  m.def("normal64", &normal<double>, py::arg("shape"), py::arg("seed"), py::arg("stream"), py::arg("start"),
+        py::arg("step"));
+  m.def("select_isa", [](const std::string& name) { kernels::select(name.c_str()); }, py::arg("name"));
   m.def("build_info", [] {
     py::dict info;
     info["version"] = SCOREFIELD_VERSION;
     info["compiler"] = SCOREFIELD_COMPILER;
     info["build_type"] = SCOREFIELD_BUILD_TYPE;
-    info["eigen"] = std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." + std::to_string(EIGEN_MINOR_VERSION);
+    info["eigen"] = std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." +
+                    std::to_string(EIGEN_MINOR_VERSION);
+    info["isa"] = std::string(kernels::table().name);
+    py::list levels;
+    for (const char* const* name = kernels::names(); *name != nullptr; ++name) levels.append(std::string(*name));
+    info["isa_levels"] = levels;
     return info;
   });
 }
