@@ -30,6 +30,7 @@ void register_base(py::module_& m) {
     }
   });
   m.def("threads", &threads);
+  m.def("thread_cap", &thread_cap);
   m.def("set_thread_cap", &set_thread_cap, py::arg("cap"));
   m.def("normal32", &normal<float>, py::arg("shape"), py::arg("seed"), py::arg("stream"), py::arg("start"),
         py::arg("step"));

@@ -103,6 +103,8 @@ void set_thread_cap(Index n) {
   cap = n;
 }
 
+Index thread_cap() { return cap.load(); }
+
 void parallel_for(Index count, const std::function<void(Index, Index)>& f) {
   const Index team = std::min(threads(), count);
   if (team <= 1) {
