@@ -51,5 +51,6 @@ void register_optim(py::module_& m);
 void register_train(py::module_& m);
 void register_model(py::module_& m);
 void register_metrics(py::module_& m);
+void register_datasets(py::module_& m);
 
 }  // namespace scorefield::bindings

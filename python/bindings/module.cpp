@@ -13,6 +13,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   register_sample(m);
   register_train(m);
   register_metrics(m);
+  register_datasets(m);
 }
 
 }  // namespace scorefield::bindings
