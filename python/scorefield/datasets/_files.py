@@ -16,4 +16,6 @@ def package_file(package: str, path: str, *, project: str) -> Path:
         if found.exists():
             return found
     what = "is not installed" if spec is None else f"has no file {path}"
-    raise ImportError(f'this data set is in the package {project}, which {what}; pip install "scorefield[data]"', name=package)
+    raise ImportError(
+        f'this data set is in the package {project}, which {what}; pip install "scorefield[data]"', name=package
+    )

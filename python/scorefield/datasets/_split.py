@@ -23,7 +23,9 @@ def split_rows(x: Array, labels: npt.NDArray[np.int64], split: str | None) -> tu
 
 
 def _first_of_each_class(labels: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.bool_]:
-    """Mark `total` rows, of each class the first floor(share) and one more where the largest fractions are left over."""
+    """Mark `total` rows, of each class the first floor(share) and one more where the largest fractions are left
+    over.
+    """
     classes, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
     share = counts * (total / len(labels))
     quota = np.floor(share).astype(np.int64)

