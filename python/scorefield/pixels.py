@@ -17,9 +17,7 @@ def from_uint8(u: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """
     levels = np.asarray(u)
     if levels.dtype != np.uint8:
-        raise TypeError(
-            f"u must hold uint8 pixels, got dtype {levels.dtype}; if its values are levels 0..255 use u.astype(np.uint8)"
-        )
+        raise TypeError(f"u must hold uint8 pixels, got dtype {levels.dtype}; for levels 0..255 use u.astype(np.uint8)")
     return levels.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
