@@ -11,12 +11,11 @@ name is imported when it is first used, so that `import scorefield` is quick and
 
 import importlib
 import logging
-import os
 from typing import Any
 
-from scorefield import _core as _core
 from scorefield._version import __version__
 from scorefield.errors import DataWarning, FormatError, NonFiniteError, ScheduleWarning, ScorefieldWarning
+from scorefield.machine import build_info, get_num_threads, set_num_threads
 
 _MODULES = ("schedules", "grids", "samplers", "guidance", "losses", "optim", "metrics", "datasets", "plot", "testing")
 _HOMES = {  # module -> the names that `sf` offers from it
@@ -28,7 +27,6 @@ _HOMES = {  # module -> the names that `sf` offers from it
     "gradcheck": ("gradcheck",),
     "interpolate": ("slerp",),
     "losses": ("Loss",),
-    "machine": ("build_info", "get_num_threads", "set_num_threads"),
     "mixture": ("GaussianMixture",),
     "networks": ("MLP", "Encoder", "UNet"),
     "noise": ("normal",),
@@ -47,13 +45,14 @@ __all__ = [
     "ScheduleWarning",
     "ScorefieldWarning",
     "__version__",
+    "build_info",
+    "get_num_threads",
+    "set_num_threads",
     *_HOME,
     *_MODULES,
 ]
 
 logging.getLogger("scorefield").addHandler(logging.NullHandler())
-if _level := os.environ.get("SCOREFIELD_ISA"):  # generic, avx2, avx512, neon: for tests and measurements
-    _core.select_isa(_level)
 
 
 def __getattr__(name: str) -> Any:

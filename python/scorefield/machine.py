@@ -1,5 +1,6 @@
 """This machine: how many threads the core may use, and how it was built."""
 
+import os
 import platform
 from types import TracebackType
 from typing import Any
@@ -9,6 +10,9 @@ import numpy as np
 from scorefield import _core
 from scorefield._arrays import integer
 from scorefield._version import __version__
+
+if level := os.environ.get("SCOREFIELD_ISA"):  # generic, avx2, avx512 or neon: for tests and measurements
+    _core.select_isa(level)
 
 
 class ThreadCap:
