@@ -1,0 +1,35 @@
+#pragma once
+#include <span>
+#include <vector>
+
+#include "scorefield/process/denoiser.hpp"
+#include "scorefield/process/mixture.hpp"
+
+namespace scorefield {
+
+/// The exact denoiser of a Gaussian mixture; theory 12. A label picks a component, -1 the whole mixture.
+class ExactDenoiser final : public SmoothDenoiser {
+ public:
+  /// labels: component of each sample from global sample `start` on; empty: no sample has one.
+  explicit ExactDenoiser(Mixture mixture, std::vector<Index> labels = {}, Index start = 0);
+
+  Index dimension() const override { return mixture_.dimension(); }
+  void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override {
+    mixture_.denoise(x, t, chosen(first, x.rows()), x0);
+  }
+  void score(In<double> x, Levels t, Index first, Out<double> s) const override {
+    mixture_.score(x, t, chosen(first, x.rows()), s);
+  }
+  void pullback(In<double> x, Levels t, Index first, In<double> dx0, Out<double> x0, Out<double> dx) const override {
+    mixture_.pullback(x, t, chosen(first, x.rows()), dx0, x0, dx);
+  }
+
+ private:
+  Mixture::Chosen chosen(Index first, Index rows) const;
+
+  Mixture mixture_;
+  std::vector<Index> labels_;
+  Index start_;
+};
+
+}  // namespace scorefield
