@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "scorefield/base/interrupt.hpp"
 #include "scorefield/base/rng.hpp"
@@ -18,15 +19,23 @@ struct Evaluation {
 /// Everything that one step may read. A sampler is a formula in these letters and keeps nothing of its own.
 class Step {
  public:
-  Level t, s;                         ///< from t to s; s.t <= t.t (equal: Langevin)
-  std::span<const Evaluation> past;   ///< first evaluations of earlier steps, latest first; shorter than history() at the start
-  int steps_left;                     ///< steps of the grid after this one; 0 on the last
+  Level t, s;  ///< from t to s; s.t <= t.t (equal: Langevin; above only if the sampler rises())
+  std::span<const Evaluation>
+      past;        ///< first evaluations of earlier steps, latest first; shorter than history() at the start
+  int steps_left;  ///< steps of the grid after this one; 0 on the last
   const Schedule& schedule;
-  Noise noise;                        ///< of this step and these samples; noise.normal(z, draw)
+  Noise noise;  ///< of this step and these samples; noise.normal(z, draw)
 
   Step(Level from, Level to, std::span<const Evaluation> earlier, int left, const Schedule& law, const Noise& source,
        const Denoiser& denoiser, Index first)
-      : t(from), s(to), past(earlier), steps_left(left), schedule(law), noise(source), denoiser_(denoiser), first_(first) {}
+      : t(from),
+        s(to),
+        past(earlier),
+        steps_left(left),
+        schedule(law),
+        noise(source),
+        denoiser_(denoiser),
+        first_(first) {}
 
   /// x0_hat at (x, p): one network call. The first call of a step is what later steps see in `past`.
   Matrix<double> denoise(In<double> x, const Level& p) const {
@@ -64,28 +73,61 @@ class Sampler {
   virtual void step(const Step& k, Out<double> x) const = 0;
   /// How many earlier evaluations `step` reads: 0 for one-step methods, p - 1 for a multistep method of order p.
   virtual std::size_t history() const { return 0; }
-  virtual int order() const = 0;                     ///< of the error in the step, measured by the law suite
-  virtual int calls() const { return 1; }            ///< denoiser calls per step
+  virtual int order() const = 0;           ///< of the error in the step, measured by the law suite
+  virtual int calls() const { return 1; }  ///< denoiser calls per step
   virtual bool stochastic() const { return false; }
+  /// True: a rising pair of times is a step of this method (inversion), not a draw from q(x_s | x_t).
+  virtual bool rises() const { return false; }
 };
 
 /// What an observer sees after each step (trajectory, progress bar, plot). Returning false ends the run early.
 struct Seen {
   Index index, count;
-  const Step& step;
+  Level t, s;
+  const Matrix<double>& x0;  ///< the step's first evaluation; empty if it asked nothing
   In<double> x;
 };
 using Observer = std::function<bool(const Seen&)>;
 
 struct Run {
-  Noise noise;                 ///< noise.at_sample(first) moves a part of the batch to its global index
-  Index first = 0;             ///< global sample index of row 0
+  Noise noise;      ///< noise.at_sample(first) moves a part of the batch to its global index
+  Index first = 0;  ///< global sample index of row 0
   Observer observer = nullptr;
   const Interrupt* interrupt = nullptr;
 };
 
-/// x := samples, given x = x_T; rows are samples first, first + 1, ... `times` is the grid: one step per neighbouring pair.
-/// A rising pair is a forward step, x := draw from q(x_s | x_t), theory (5): time travel and RePaint are grids, not samplers.
+/// The one loop, as an object that can pause between steps. `times` is the grid: one step per neighbouring pair.
+/// A rising pair is a forward step, x := draw from q(x_s | x_t), theory (5): time travel and RePaint are grids, not
+/// samplers. Borrows everything that it is given.
+class Sampling {
+ public:
+  Sampling(const Sampler& sampler, const Denoiser& denoiser, const Schedule& schedule, std::span<const double> times,
+           const Run& run);
+
+  Index count() const { return static_cast<Index>(times_.size()) - 1; }
+  Index index() const { return index_; }  ///< steps made so far
+  bool done() const { return index_ == count(); }
+  /// x := the state after one more step. NonFiniteError names the step whose answer or state is not finite.
+  void next(Out<double> x);
+  /// The first evaluation of the latest step; x0 is empty if that step asked nothing.
+  const Evaluation& latest() const { return latest_; }
+
+ private:
+  Level level(Index i) const { return schedule_.at(times_[static_cast<std::size_t>(i)]); }
+  void remember();
+  void check(const Level& t, const Level& s, In<double> x) const;
+
+  const Sampler& sampler_;
+  const Denoiser& denoiser_;
+  const Schedule& schedule_;
+  std::vector<double> times_;
+  Noise noise_;
+  Index first_, index_ = 0;
+  Evaluation latest_;
+  std::vector<Evaluation> past_;  // latest first
+};
+
+/// x := samples, given x = x_T; rows are samples first, first + 1, ...: Sampling from the first step to the last.
 void sample(const Sampler& sampler, const Denoiser& denoiser, const Schedule& schedule, std::span<const double> times,
             const Run& run, Out<double> x);
 
