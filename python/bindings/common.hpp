@@ -4,6 +4,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <memory>
+
 #include "scorefield/base/interrupt.hpp"
 #include "scorefield/base/matrix.hpp"
 
@@ -42,9 +44,18 @@ inline Poll signal_poll() {
   };
 }
 
+/// Keeps a Python object alive from C++; its last owner may let go of it without holding the lock.
+inline std::shared_ptr<py::object> kept(py::object object) {
+  return {new py::object(std::move(object)), [](py::object* p) {
+            const py::gil_scoped_acquire gil;
+            delete p;
+          }};
+}
+
 void register_base(py::module_& m);
 void register_schedule(py::module_& m);
 void register_process(py::module_& m);
+void register_denoiser(py::module_& m);
 void register_sample(py::module_& m);
 void register_nn(py::module_& m);
 void register_optim(py::module_& m);

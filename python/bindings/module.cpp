@@ -7,10 +7,11 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   register_base(m);
   register_schedule(m);
   register_process(m);
+  register_denoiser(m);
+  register_sample(m);
   register_nn(m);
   register_optim(m);
   register_model(m);
-  register_sample(m);
   register_train(m);
   register_metrics(m);
   register_datasets(m);
