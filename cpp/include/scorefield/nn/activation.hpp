@@ -1,0 +1,76 @@
+#pragma once
+#include <cmath>
+
+#include "scorefield/base/dual.hpp"
+#include "scorefield/nn/plan.hpp"
+
+namespace scorefield::nn {
+
+/// Phi(u), the distribution function of a standard normal number.
+template <class S>
+S normal_cdf(const S& u) {
+  using std::erf;
+  return S(0.5) * (S(1) + erf(u * S(0.7071067811865476)));
+}
+/// d(u Phi(u)) / du = Phi(u) + u phi(u)
+template <class S>
+S gelu_slope(const S& u) {
+  using std::exp;
+  return normal_cdf(u) + u * S(0.3989422804014327) * exp(S(-0.5) * u * u);
+}
+
+/// One row: y := act(u), slope := act'(u). y may be u.
+///   silu  u s, s = 1 / (1 + exp(-u)), slope s + u s (1 - s)   (Elfwing, Uchibe & Doya 2018)
+///   gelu  u Phi(u)                                            (Hendrycks & Gimpel 2016, the exact form)
+template <class S, class U, class Y, class D>
+void activate_row(Activation kind, const U& u, Y y, D slope) {
+  switch (kind) {
+    case Activation::identity:
+      slope.setOnes();
+      y = u;
+      return;
+    case Activation::silu:
+      slope = S(1) / (S(1) + (-u).exp());
+      y = u * slope;
+      slope += y * (S(1) - slope);
+      return;
+    case Activation::gelu:
+      slope = u.unaryExpr([](const S& v) { return gelu_slope(v); });
+      y = u.unaryExpr([](const S& v) { return v * normal_cdf(v); });
+      return;
+    case Activation::tanh:
+      y = u.tanh();
+      slope = S(1) - y.square();
+      return;
+    case Activation::relu:  // NaN stays NaN
+      slope = u.unaryExpr([](const S& v) { return v < S(0) ? S(0) : S(1); });
+      y = u * slope;
+      return;
+  }
+}
+
+/// y := act(u) for one row.
+template <class S, class U, class Y>
+void activate_row(Activation kind, const U& u, Y y) {
+  switch (kind) {
+    case Activation::identity: y = u; return;
+    case Activation::silu: y = u / (S(1) + (-u).exp()); return;
+    case Activation::gelu: y = u.unaryExpr([](const S& v) { return v * normal_cdf(v); }); return;
+    case Activation::tanh: y = u.tanh(); return;
+    case Activation::relu: y = u.unaryExpr([](const S& v) { return v < S(0) ? S(0) : v; }); return;
+  }
+}
+
+/// y := act(u);   u, y: (P, C), y may be u.
+template <class S>
+void activate(Activation kind, In<S> u, Out<S> y) {
+  for (Index p = 0; p < u.rows(); ++p) activate_row<S>(kind, u.row(p).array(), y.row(p).array());
+}
+
+/// y := act(u) and slope := act'(u), so that dL/du = slope dL/dy. y may be u.
+template <class S>
+void activate_with_slope(Activation kind, In<S> u, Out<S> y, Out<S> slope) {
+  for (Index p = 0; p < u.rows(); ++p) activate_row<S>(kind, u.row(p).array(), y.row(p).array(), slope.row(p).array());
+}
+
+}  // namespace scorefield::nn

@@ -1,0 +1,58 @@
+#pragma once
+#include <cmath>
+
+#include "scorefield/nn/product.hpp"
+
+namespace scorefield::nn {
+
+/// Rows of s := softmax(scale s) over the columns j with ids[j] >= 0 (all, if ids is empty); where none is left the row
+/// is 0. The largest logit is subtracted, which changes nothing but overflow; NaN stays NaN.
+template <class S>
+void softmax(double scale, In<S> ids, Out<S> s) {
+  const auto padding = [&](Index j) { return ids.size() > 0 && ids.data()[j * ids.outerStride()] < S(0); };
+  const S factor = static_cast<S>(scale);
+  for (Index i = 0; i < s.rows(); ++i) {
+    auto row = s.row(i).array();
+    row *= factor;
+    bool any = false;
+    S top(0);
+    for (Index j = 0; j < s.cols(); ++j) {
+      if (padding(j) || (any && !(row[j] > top))) continue;
+      top = row[j], any = true;
+    }
+    row = (row - top).exp();
+    for (Index j = 0; j < s.cols() && ids.size() > 0; ++j) {
+      if (padding(j)) row[j] = S(0);
+    }
+    if (any) row /= row.sum();
+  }
+}
+
+/// One head of scaled dot-product attention. Vaswani et al. 2017, eq. 1.   q, y: (P, d), k, v: (J, d), weights: (P, J)
+///   weights := softmax(q k^T / sqrt(d)),    y := weights v
+template <class S>
+void attention(In<S> q, In<S> k, In<S> v, In<S> ids, Out<S> weights, Out<S> y) {
+  product<S>(q, Transpose::no, k, Transpose::yes, weights);
+  softmax<S>(1 / std::sqrt(static_cast<double>(q.cols())), ids, weights);
+  product<S>(weights, Transpose::no, v, Transpose::no, y);
+}
+
+/// dv += weights^T dy,   ds = weights (dweights - sum_j weights_j dweights_j) / sqrt(d) with dweights = dy v^T,
+/// dq += ds k,   dk += ds^T q.   ds: (P, J), scratch.
+template <class S>
+void attention_backward(In<S> q, In<S> k, In<S> v, In<S> weights, In<S> dy, Out<S> dq, Out<S> dk, Out<S> dv,
+                        Out<S> ds) {
+  product<S>(weights, Transpose::yes, dy, Transpose::no, dv, Write::add);
+  product<S>(dy, Transpose::no, v, Transpose::yes, ds);
+  const S scale = static_cast<S>(1 / std::sqrt(static_cast<double>(q.cols())));
+  for (Index i = 0; i < ds.rows(); ++i) {
+    auto row = ds.row(i).array();
+    const auto w = weights.row(i).array();
+    const S mean = (row * w).sum();
+    row = w * (row - mean) * scale;
+  }
+  product<S>(ds, Transpose::no, k, Transpose::no, dq, Write::add);
+  product<S>(ds, Transpose::yes, q, Transpose::no, dk, Write::add);
+}
+
+}  // namespace scorefield::nn

@@ -1,0 +1,137 @@
+#include <algorithm>
+#include <atomic>
+
+#include "scorefield/base/check.hpp"
+#include "scorefield/base/dual.hpp"
+#include "scorefield/engine/engine.hpp"
+
+namespace scorefield {
+
+Shards Shards::of(Index n, Index parameters) {
+  require(n >= 1, "a batch needs at least one sample, got ", n);
+  const Index memory = (Index{1} << 27) / std::max<Index>(parameters, 1);
+  const Index most = std::min(n, std::clamp<Index>(std::min(n / 16, memory), 4, 64));
+  Index count = 1;
+  while (2 * count <= most) count *= 2;
+  return {n, count};
+}
+
+template <class S>
+Inputs<S> Inputs<S>::rows(Index first, Index count) const {
+  Inputs<S> part;
+  part.values.reserve(values.size());
+  for (const InMap<S>& v : values) part.values.emplace_back(v.data() + first * v.cols(), count, v.cols());
+  if (dropout) part.dropout = dropout->at_sample(dropout->first() + first);
+  part.interrupt = interrupt;
+  return part;
+}
+
+template <class S>
+void sum_shards(Out<S> rows) {
+  constexpr Index width = 4096;
+  const Index blocks = (rows.cols() + width - 1) / width;
+  parallel_for(blocks, [&](Index b, Index) {
+    const Index first = b * width, count = std::min(width, rows.cols() - first);
+    for (Index step = 1; step < rows.rows(); step *= 2) {
+      for (Index i = 0; i + step < rows.rows(); i += 2 * step) {
+        rows.row(i).segment(first, count) += rows.row(i + step).segment(first, count);
+      }
+    }
+  });
+}
+
+namespace {
+
+/// f(worker, i) for i in [0, count): workers, at most `team`, take the indices as they come.
+void share_out(Index team, Index count, const std::function<void(Index, Index)>& f) {
+  std::atomic<Index> next{0};
+  parallel_for(std::min(team, count), [&](Index worker, Index) {
+    for (Index i = next++; i < count; i = next++) f(worker, i);
+  });
+}
+
+template <class S>
+void prepare(const Engine<S>& engine, Shards shards, Index team, GradientWorkspace<S>& work) {
+  using Use = typename Engine<S>::Use;
+  const Index rows = (shards.n + shards.count - 1) / shards.count,
+              size = engine.plan().shape(engine.plan().output).size();
+  const auto fits = [&](const auto& t) { return t->rows() >= rows; };
+  if (!std::ranges::all_of(work.tapes, fits)) work.tapes.clear();
+  while (static_cast<Index>(work.tapes.size()) < team) work.tapes.push_back(engine.tape(rows, Use::training));
+  work.y.resize(work.tapes.size());
+  work.dy.resize(work.tapes.size());
+  for (std::size_t i = 0; i < work.y.size(); ++i) {
+    if (work.y[i].rows() >= rows && work.y[i].cols() == size) continue;
+    work.y[i].resize(rows, size);
+    work.dy[i].resize(rows, size);
+  }
+  if (work.rows.rows() != shards.count || work.rows.cols() != engine.row_size())
+    work.rows.resize(shards.count, engine.row_size());
+}
+
+}  // namespace
+
+template <class S>
+double gradient(const Engine<S>& engine, const Weights& weights, const Inputs<S>& in, Shards shards,
+                const Loss<S>& loss, GradientWorkspace<S>& work, S* dtheta) {
+  require(!in.values.empty() && in.values[0].rows() == shards.n, "gradient: the shards are of ", shards.n,
+          " samples, not of the inputs'");
+  require(1 <= shards.count && shards.count <= shards.n, "gradient: shards must be in 1..", shards.n, ", got ",
+          shards.count);
+  const Index team = std::min(threads(), shards.count);
+  prepare(engine, shards, team, work);
+  std::vector<double> losses(static_cast<std::size_t>(shards.count));
+  share_out(team, shards.count, [&](Index worker, Index i) {
+    const auto w = static_cast<std::size_t>(worker);
+    const Index first = shards.first(i), count = shards.first(i + 1) - first;
+    const Inputs<S> part = in.rows(first, count);
+    Out<S> y = work.y[w].topRows(count);
+    Out<S> dy = work.dy[w].topRows(count);
+    engine.forward(weights, part, *work.tapes[w], y);
+    losses[static_cast<std::size_t>(i)] = loss(first, y, dy);
+    work.rows.row(i).setZero();
+    engine.backward(weights, part, *work.tapes[w], dy, work.rows.row(i).data(), {});
+  });
+  sum_shards<S>(work.rows);
+  engine.collect(work.rows.data(), dtheta);
+  double total = 0;
+  for (const double l : losses) total += l;
+  return total;
+}
+
+template <class S>
+std::vector<std::unique_ptr<Tape>> inference_tapes(const Engine<S>& engine, Index n) {
+  const Index team = std::max<Index>(1, std::min(threads(), n)), rows = std::clamp<Index>((n + team - 1) / team, 1, 32);
+  std::vector<std::unique_ptr<Tape>> tapes;
+  for (Index i = 0; i < team; ++i) tapes.push_back(engine.tape(rows, Engine<S>::Use::inference));
+  return tapes;
+}
+
+template <class S>
+void infer(const Engine<S>& engine, const Weights& weights, const Inputs<S>& in,
+           std::span<const std::unique_ptr<Tape>> tapes, Out<S> y) {
+  require(!tapes.empty(), "infer needs at least one tape");
+  Index most = tapes[0]->rows();
+  for (const auto& t : tapes) most = std::min(most, t->rows());
+  const Index n = y.rows(), parts = (n + most - 1) / most;
+  share_out(static_cast<Index>(tapes.size()), parts, [&](Index worker, Index i) {
+    const Index first = i * n / parts, count = (i + 1) * n / parts - first;
+    engine.forward(weights, in.rows(first, count), *tapes[static_cast<std::size_t>(worker)],
+                   y.middleRows(first, count));
+  });
+}
+
+#define SCOREFIELD_INSTANTIATE(S)                                                                                    \
+  template struct Inputs<S>;                                                                                         \
+  template void sum_shards<S>(Out<S>);                                                                               \
+  template double gradient<S>(const Engine<S>&, const Weights&, const Inputs<S>&, Shards, const Loss<S>&,            \
+                              GradientWorkspace<S>&, S*);                                                            \
+  template std::vector<std::unique_ptr<Tape>> inference_tapes<S>(const Engine<S>&, Index);                           \
+  template void infer<S>(const Engine<S>&, const Weights&, const Inputs<S>&, std::span<const std::unique_ptr<Tape>>, \
+                         Out<S>);
+SCOREFIELD_INSTANTIATE(float)
+SCOREFIELD_INSTANTIATE(double)
+SCOREFIELD_INSTANTIATE(Dual)
+#undef SCOREFIELD_INSTANTIATE
+
+}  // namespace scorefield

@@ -1,0 +1,5 @@
+#include "reference_impl.hpp"
+
+namespace scorefield {
+template class ReferenceEngine<double>;
+}

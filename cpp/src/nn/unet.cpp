@@ -1,0 +1,52 @@
+#include "scorefield/nn/unet.hpp"
+
+#include "blocks.hpp"
+
+namespace scorefield::nn {
+namespace {
+
+/// What joins the time embedding: the class vector, plus a linear map of the vector condition.
+Tensor write_conditions(BlockWriter& w, Tensor label, Tensor vector) {
+  const Index c = 4 * w.width(0);
+  const Tensor class_vector = label == none ? none : w.b.embedding("class_embedding", label, w.spec.classes, c);
+  return vector == none ? class_vector : w.b.conv("condition_embedding", c, {.x = vector, .residual = class_vector});
+}
+
+Tensor write_middle(BlockWriter& w, Tensor h) {
+  const Index c = w.width(w.levels() - 1);
+  h = w.res("mid_block.resnets.0", h, none, c);
+  if (w.spec.middle_attention) h = w.attend("mid_block.attentions.0", h);
+  return w.res("mid_block.resnets.1", h, none, c);
+}
+
+Tensor write_up(BlockWriter& w, Tensor h) {
+  for (Index i = w.levels() - 1; i >= 0; --i) {
+    const std::string name = "up_blocks." + std::to_string(w.levels() - 1 - i);
+    for (Index j = 0; j <= w.spec.depth; ++j) {
+      h = w.block(name, j, h, w.skips.back(), w.width(i), w.attends(h));
+      w.skips.pop_back();
+    }
+    if (i == 0) break;
+    h = w.conv3(name + ".upsamplers.0.conv", w.width(i), {.x = h, .resample = Resample::up}, w.skips.back());
+  }
+  return h;
+}
+
+}  // namespace
+
+Plan plan(const UNet& spec) {
+  BlockWriter w(spec);
+  const Shape s = spec.shape;
+  const Tensor x = w.b.input("x", s);
+  const Tensor time = w.b.input("time", {1});
+  const Tensor label = spec.classes > 0 ? w.b.input("label", {1}) : none;
+  const Tensor image = spec.image_channels > 0 ? w.b.input("image", {spec.image_channels, s.height, s.width}) : none;
+  const Tensor vector = spec.vector_channels > 0 ? w.b.input("vector", {spec.vector_channels}) : none;
+  if (spec.text) w.write_text();
+  w.write_time(time, write_conditions(w, label, vector));
+  const Tensor h = write_up(w, write_middle(w, w.write_down(x, image)));
+  const Conv last{.x = h, .norm = w.norm("conv_norm_out", w.width(0)), .act = Activation::silu};
+  return w.b.finish(w.conv3("conv_out", spec.out_channels > 0 ? spec.out_channels : s.channels, last));
+}
+
+}  // namespace scorefield::nn
