@@ -334,7 +334,8 @@ class UNet(Network):
     out : channels of y, or its shape (H, W, K); None: those of x.
     states : K, for integers 0..K - 1 (and K, the mask) as x and K logits for each as y.
     dropout : probability in [0, 1), in training only.
-    groups : of the norms, must divide every width; None: the largest power of two <= min(32, least width / 4) that does.
+    groups : of the norms, must divide every width; None: the largest power of two <= min(32, least width / 4)
+    that does.
     eps : of the norms.
     shifted_downsampling : pads below and on the right only, as google's published models do.
     seed : of the first parameters.

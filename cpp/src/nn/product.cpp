@@ -1,6 +1,6 @@
 #include "scorefield/nn/product.hpp"
 
-#include <cassert>
+#include "scorefield/kernels/table.hpp"
 
 namespace scorefield::nn {
 namespace {
@@ -25,7 +25,9 @@ Matrix<double> slopes(In<Dual> x) {
 
 template <>
 void product<float>(In<float> a, Transpose ta, In<float> b, Transpose tb, Out<float> c, Write write) {
-  real_product<float>(a, ta, b, tb, c, write);
+  const bool at = ta == Transpose::yes;
+  kernels::table().sgemm(at, tb == Transpose::yes, c.rows(), c.cols(), at ? a.rows() : a.cols(), a.data(), a.outerStride(),
+                         b.data(), b.outerStride(), c.data(), c.outerStride(), write == Write::add);
 }
 
 template <>
