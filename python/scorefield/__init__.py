@@ -21,7 +21,7 @@ _MODULES = ("schedules", "grids", "samplers", "guidance", "losses", "optim", "me
 _HOMES = {  # module -> the names that `sf` offers from it
     "checkpoint": ("load",),
     "classifier": ("Classifier",),
-    "convert": ("convert",),
+    "conversion": ("convert",),
     "denoiser": ("Denoiser",),
     "diffusion": ("Diffusion",),
     "gradcheck": ("gradcheck",),
