@@ -85,6 +85,9 @@ void register_class(py::module_& m) {
       .def("sigma", each([](const Schedule& s, double u) { return s.at(u).sigma; }), t())
       .def("alpha_rate", each([](const Schedule& s, double u) { return s.rates(u).alpha; }), t())
       .def("sigma_rate", each([](const Schedule& s, double u) { return s.rates(u).sigma; }), t())
+      .def("alpha_bar", each([](const Schedule& s, double u) { return std::pow(s.at(u).alpha, 2); }), t())
+      .def("snr", each([](const Schedule& s, double u) { return std::exp(2 * s.at(u).half_log_snr()); }), t())
+      .def("log_snr", each([](const Schedule& s, double u) { return 2 * s.at(u).half_log_snr(); }), t())
       .def("half_log_snr", each([](const Schedule& s, double u) { return s.at(u).half_log_snr(); }), t())
       .def("beta", each([](const Schedule& s, double u) { return beta(s, u); }), t())
       .def("f", each([](const Schedule& s, double u) { return s.f(u); }), t())
@@ -145,6 +148,8 @@ void register_grids(py::module_& m) {
   grid(m, "quadratic", &grids::quadratic);
   grid(m, "log_snr", &grids::log_snr);
   grid(m, "karras", &grids::karras);
+  m.def("require_falling",
+        [](const Schedule& schedule, const std::vector<double>& times) { grids::require_falling(schedule, times); });
 }
 
 }  // namespace

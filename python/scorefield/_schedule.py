@@ -1,0 +1,340 @@
+"""What every noise schedule can do: the base class `Schedule`, the level at one time, the diagnosis.
+
+Equation numbers are those of theory.md: (1) the marginal, (2) signal-to-noise ratio, (5) the Markov chain, (6)(7) the
+posterior, (21) drift and diffusion.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scorefield import _core
+from scorefield._arrays import Array, check_shape, integer, number, real_array, seed_number
+from scorefield.trajectory import Trajectory
+
+Real = float | npt.NDArray[np.float64]
+
+FORWARD = 15  # Stream::forward of base/rng.hpp
+HIGH_TERMINAL_SNR = 0.02  # above it the last x_t still shows the data, and sampling from pure noise is biased
+HIGH_GAIN = 1000.0  # 1/alpha_T above it: a small error of eps ruins x0_hat
+
+
+@dataclass(frozen=True)
+class Level:
+    """A schedule at one time, or at several: floats, or float64 arrays like t.
+
+    x_t = alpha x0 + sigma eps (1); beta, f, g2 as in `Schedule`, None where a level was made without its schedule.
+    """
+
+    t: Real
+    alpha: Real
+    sigma: Real
+    beta: Real | None = None
+    f: Real | None = None
+    g2: Real | None = None
+
+    @property
+    def alpha_bar(self) -> Real:
+        """alpha^2, like t."""
+        return self.alpha * self.alpha
+
+    @property
+    def half_log_snr(self) -> Real:
+        """log(alpha / sigma), like t; infinite at t = 0. The lambda of the DPM-Solver papers."""
+        with np.errstate(divide="ignore"):
+            value = np.log(self.alpha) - np.log(self.sigma)
+        return value if np.ndim(value) else float(value)
+
+    @property
+    def log_snr(self) -> Real:
+        """log(alpha^2 / sigma^2) (2), like t; infinite at t = 0."""
+        return 2 * self.half_log_snr
+
+    @property
+    def snr(self) -> Real:
+        """alpha^2 / sigma^2 (2), like t; infinite at t = 0."""
+        value = np.exp(self.log_snr)
+        return value if np.ndim(value) else float(value)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `Schedule.diagnose` found; print it.
+
+    terminal_snr : snr at t_max, what is left of the data where sampling starts from pure noise (0 is ideal).
+    alpha_bar_1 : alpha^2 at t_min.   gain : 1/alpha at t_max, by which an error of eps is magnified in x0_hat.
+    clipped_betas : how many steps were cut to the largest beta allowed.   advice : sentences, empty if all is well.
+    """
+
+    terminal_snr: float
+    alpha_bar_1: float
+    gain: float
+    clipped_betas: int
+    advice: str
+
+    def __str__(self) -> str:
+        clipped = f", {self.clipped_betas} clipped beta{'s' if self.clipped_betas != 1 else ''}" * (
+            self.clipped_betas > 0
+        )
+        numbers = (
+            f"terminal snr {self.terminal_snr:.3g}, first alpha_bar {self.alpha_bar_1:.6g}, 1/alpha_T {self.gain:.4g}"
+        )
+        return numbers + clipped + f". {self.advice}" * bool(self.advice)
+
+
+class Schedule(ABC):
+    """t -> (alpha_t, sigma_t): how much signal and how much noise x_t = alpha_t x0 + sigma_t eps holds (1).
+
+    t = 0 is the data (alpha 1, sigma 0), t_max is noise. A subclass gives ``alpha(t)`` and ``sigma(t)`` for floats
+    and float64 arrays, ``t_min`` and ``t_max``, and if it is discrete ``T``; drift, diffusion and inverse come by
+    differences and bisection. alpha / sigma must fall strictly. `scorefield.testing.check_schedule` tests the laws.
+    Make it a frozen dataclass if it has settings: schedules are constants.
+
+    >>> class Straight(Schedule):
+    ...     t_min, t_max = 1e-3, 1.0
+    ...     def alpha(self, t): return 1 - t
+    ...     def sigma(self, t): return 1 * t
+    >>> round(Straight().time_of(log_snr=0.0), 12)
+    0.5
+    """
+
+    sigma_data: float = 1.0
+
+    if TYPE_CHECKING:
+
+        @property
+        def T(self) -> int | None: ...  # noqa: N802
+        @property
+        def t_min(self) -> float: ...
+        @property
+        def t_max(self) -> float: ...
+    else:
+        T = None
+
+    @abstractmethod
+    def alpha(self, t: Any) -> Any:
+        """Scale of the signal, float64 like t, in [0, 1]."""
+
+    @abstractmethod
+    def sigma(self, t: Any) -> Any:
+        """Deviation of the noise, float64 like t, >= 0."""
+
+    def alpha_bar(self, t: npt.ArrayLike) -> Real:
+        """alpha_t^2, like t: of a discrete VP schedule the product of 1 - beta up to t (4)."""
+        return self._map("alpha_bar", t)
+
+    def beta(self, t: npt.ArrayLike) -> Real:
+        """Discrete: the variance of x_t given x_{t-1} (3), like t. Continuous: -2 f, dx = -beta x / 2 dt + g dw."""
+        return self._map("beta", t)
+
+    def snr(self, t: npt.ArrayLike) -> Real:
+        """Signal-to-noise ratio alpha^2 / sigma^2 (2), like t; infinite at t = 0."""
+        return self._map("snr", t)
+
+    def log_snr(self, t: npt.ArrayLike) -> Real:
+        """log(alpha^2 / sigma^2) (2), like t; infinite at t = 0."""
+        return self._map("log_snr", t)
+
+    def half_log_snr(self, t: npt.ArrayLike) -> Real:
+        """log(alpha / sigma), like t: what the DPM-Solver papers call lambda."""
+        return self._map("half_log_snr", t)
+
+    def f(self, t: npt.ArrayLike) -> Real:
+        """Drift of dx = f x dt + g dw: d log alpha / dt (21), like t."""
+        return self._map("f", t)
+
+    def g2(self, t: npt.ArrayLike) -> Real:
+        """Squared diffusion g^2 = d sigma^2 / dt - 2 f sigma^2 (21), like t."""
+        return self._map("g2", t)
+
+    def at(self, t: npt.ArrayLike) -> Level:
+        """Give the `Level` at t: all of the above together, each like t. ValueError outside 0..t_max."""
+        times = self._times(t)
+        plain: Real = times if times.ndim else float(times)
+        alpha, sigma = self._map("alpha", times), self._map("sigma", times)
+        return Level(plain, alpha, sigma, self.beta(times), self.f(times), self.g2(times))
+
+    def time_of(self, *, log_snr: npt.ArrayLike) -> Real:
+        """Give the time at which log(alpha^2 / sigma^2) has this value, like log_snr.
+
+        ValueError if the schedule ends before it has fallen so far. +inf is t = 0.
+        """
+        values = real_array(log_snr, "log_snr", dtype=np.float64, finite=False)
+        return _plain(self._core.time_of_half_log_snr(values / 2 if values.ndim else np.asarray(values / 2)))
+
+    def add_noise(
+        self, x0: npt.ArrayLike, t: npt.ArrayLike, eps: npt.ArrayLike | None = None, *, seed: int | None = 0
+    ) -> Array:
+        """Draw x_t from q(x_t | x0): alpha_t x0 + sigma_t eps (1).
+
+        x0 : (n, *shape).   t : one time, or (n,).   eps : like x0; None draws it from `seed`, the same for every t.
+        Returns x_t like x0, float64 if x0 or eps is, else float32.
+        """
+        if eps is None:
+            (x0,) = _alike(x0=x0)
+            eps = _normal(x0, seed)
+        else:
+            x0, eps = _alike(x0=x0, eps=eps)
+        x_t: Array = _core.add_noise(self._core, x0, self._row_times(t, len(x0)), eps)
+        return x_t
+
+    def forward(self, x0: npt.ArrayLike, times: npt.ArrayLike, *, seed: int | None = 0) -> Trajectory:
+        """Run the Markov chain q(x_t | x_s) (5) from x0 through rising times, with fresh noise in every step.
+
+        x0 : (n, *shape).   times : (k,), rising within 0..t_max.
+        Returns a `Trajectory` with t (k,) and x (k, n, *shape); each x[i] has the marginal distribution of `add_noise`.
+        """
+        (x0,) = _alike(x0=x0)
+        grid = self._times(times, "times")
+        check_shape(grid.shape, "times", ("k",))
+        return Trajectory(grid.copy(), _core.forward(self._core, x0, grid, seed_number(seed)))
+
+    def posterior(
+        self, x_t: npt.ArrayLike, x0: npt.ArrayLike, t: npt.ArrayLike, s: npt.ArrayLike
+    ) -> tuple[Array, Real]:
+        """Mean and variance of q(x_s | x_t, x0) (6)(7) for s < t, of which s = t - 1 is one step of DDPM.
+
+        x_t, x0 : (n, *shape).   t, s : one time each, or (n,).
+        Returns (mean like x_t, variance: a float, or (n,) if t or s is).
+        """
+        x_t, x0 = _alike(x_t=x_t, x0=x0)
+        later, earlier = np.broadcast_arrays(self._row_times(t, len(x_t)), self._row_times(s, len(x_t), "s"))
+        mean, variance = _core.posterior(
+            self._core, x_t, x0, np.ascontiguousarray(later), np.ascontiguousarray(earlier)
+        )
+        return mean, variance if np.ndim(t) or np.ndim(s) else float(variance[0])
+
+    def zero_terminal_snr(self) -> "Schedule":
+        """Give the schedule whose sqrt(alpha_bar) is shifted and scaled to end at 0 (Lin et al. 2023, algorithm 1).
+
+        The first alpha_bar stays. Train v or x0 on it: eps says nothing where alpha = 0. ValueError for other kinds.
+        """
+        raise ValueError(
+            f"{self} has no rescaling to zero terminal SNR, which is defined for discrete VP schedules (Linear, "
+            "ScaledLinear, Cosine, Sigmoid, Table of betas or alpha_bars); RectifiedFlow ends at alpha = 0 by itself"
+        )
+
+    def diagnose(self) -> Diagnosis:
+        """Look for what goes wrong most often: data left at t_max, a gain that ruins eps, clipped steps."""
+        end = self.at(self.t_max)
+        gain = 1 / float(end.alpha) if end.alpha > 0 else float("inf")
+        terminal = float(end.snr)
+        return Diagnosis(
+            terminal,
+            float(self.alpha_bar(self.t_min)),
+            gain,
+            self._clipped_betas(),
+            _advice(self._core, terminal, gain),
+        )
+
+    @property
+    def _core(self) -> Any:
+        """The core's schedule. Not kept: it holds this object."""
+        for name in ("t_min", "t_max"):
+            if not hasattr(self, name):
+                raise TypeError(f"{type(self).__name__} must have {name}: t_min, t_max = 1e-3, 1.0, for instance")
+        t_max = number(self.t_max, "t_max", 0, open_low=True)
+        t_min = number(self.t_min, "t_min", 0, t_max, open_high=True)
+        T = 0 if self.T is None else integer(self.T, "T", 1)
+        exploding = all(float(self.alpha(t)) == 1 for t in (t_min, (t_min + t_max) / 2, t_max))
+        return _core.PythonSchedule(
+            self, t_min, t_max, T, exploding, number(self.sigma_data, "sigma_data", 0, open_low=True)
+        )
+
+    def _map(self, name: str, t: npt.ArrayLike) -> Real:
+        """The core's function of that name, for one time or an array of any shape."""
+        return _plain(getattr(self._core, name)(self._times(t)))
+
+    def _times(self, t: npt.ArrayLike, name: str = "t") -> npt.NDArray[np.float64]:
+        """`t` as float64, checked to lie in 0..t_max."""
+        times = real_array(t, name, dtype=np.float64, finite=False, empty=True)
+        inside = (times >= 0) & (times <= self.t_max)
+        if not inside.all():
+            worst = float(times[~inside].ravel()[0]) if times.ndim else float(times)
+            raise ValueError(f"{name} must lie in 0..{self.t_max:g} (0 is the data), got {worst:g}")
+        return times
+
+    def _row_times(self, t: npt.ArrayLike, n: int, name: str = "t") -> npt.NDArray[np.float64]:
+        """Times of n rows: one for all, (1,), or one each, (n,)."""
+        times = self._times(t, name)
+        if times.ndim and times.shape != (n,):
+            raise ValueError(f"{name} must be one time or have shape ({n},), one for each row, got shape {times.shape}")
+        return times if times.ndim else times.reshape(1)
+
+    def _clipped_betas(self) -> int:
+        return 0
+
+    def _state(self) -> dict[str, Any]:
+        """What the object is made of; `_core` is not part of it."""
+        return {name: value for name, value in vars(self).items() if name != "_core"}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._state()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Schedule) and self._state() == other._state()
+
+    def __hash__(self) -> int:
+        return hash((type(self), tuple(sorted(self._state().items()))))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._state().items())})"
+
+
+class NativeSchedule(Schedule):
+    """A schedule that the core knows by itself: its numbers are closed forms."""
+
+    @abstractmethod
+    def _make(self) -> Any:
+        """Make the core's object; checks the ranges."""
+
+    @cached_property
+    def _core(self) -> Any:
+        return self._make()
+
+    def alpha(self, t: npt.ArrayLike) -> Real:
+        """Scale of the signal at t, float64 like t (1)."""
+        return self._map("alpha", t)
+
+    def sigma(self, t: npt.ArrayLike) -> Real:
+        """Deviation of the noise at t, float64 like t (1)."""
+        return self._map("sigma", t)
+
+
+def _plain(values: Array) -> Real:
+    return values if values.ndim else float(values)
+
+
+def _alike(**arrays: npt.ArrayLike) -> tuple[Array, ...]:
+    """Arrays of one shape (n, *shape) and one type: float64 if one of them is, else float32."""
+    seen = {name: np.asarray(a) for name, a in arrays.items() if not isinstance(a, np.ma.MaskedArray)}
+    dtype = np.float64 if any(a.dtype == np.float64 for a in seen.values()) else np.float32
+    checked = {name: real_array(a, name, dtype=dtype, images=True) for name, a in arrays.items()}
+    (first, one), *others = checked.items()
+    if one.ndim == 0:
+        raise ValueError(f"{first} must have shape (n, ...), the first axis counting samples, got one number")
+    for name, a in others:
+        if a.shape != one.shape:
+            raise ValueError(f"{name} must have the shape of {first}, {one.shape}, got {a.shape}")
+    return tuple(checked.values())
+
+
+def _normal(like: Array, seed: int | None) -> Array:
+    draw: Callable[..., Array] = _core.normal32 if like.dtype == np.float32 else _core.normal64
+    return draw(list(like.shape), seed_number(seed), FORWARD, 0, 0)
+
+
+def _advice(core: Any, terminal_snr: float, gain: float) -> str:
+    if core.single:
+        return ""
+    if terminal_snr > HIGH_TERMINAL_SNR:
+        cure = "a larger last sigma" if core.exploding else "more steps, larger betas or zero_terminal_snr()"
+        return f"At t_max the data still show, while sampling starts from pure noise: use {cure}."
+    if gain == float("inf"):
+        return "alpha is 0 at t_max: predict v or x0 (RectifiedFlow: flow), not eps."
+    return "Predict v or x0: at t_max an error of eps is magnified that much." if gain > HIGH_GAIN else ""

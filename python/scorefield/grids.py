@@ -1,0 +1,215 @@
+"""Time grids: at which times a sampler stops. A grid falls from t_max to t_end, by default 0, the data.
+
+``grid(schedule, steps)`` gives (steps + 1,) float64. With i = 0..steps. An array of falling times is a grid too.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scorefield import _core
+from scorefield._arrays import integer, number, real_array
+from scorefield._names import resolve
+from scorefield._schedule import Schedule
+
+__all__ = ["Exponential", "Grid", "Karras", "Leading", "Linspace", "LogSNR", "Quadratic", "Trailing"]
+
+Times = npt.NDArray[np.float64]
+
+
+class Grid(ABC):
+    """schedule, steps -> falling times. Frozen, hashable, comparable, picklable; `repr` is the constructor call."""
+
+    def __call__(self, schedule: Schedule, steps: int) -> Times:
+        """Give the times, (steps + 1,) float64, falling from t_max to t_end.
+
+        steps : >= 1. ValueError if the schedule cannot carry the grid, with one that can.
+        """
+        if not isinstance(schedule, Schedule):
+            raise TypeError(f"schedule must be a Schedule, got {type(schedule).__name__}")
+        return self._times(schedule._core, integer(steps, "steps", 1))
+
+    @abstractmethod
+    def _times(self, schedule: Any, steps: int) -> Times:
+        """The same from the core's schedule and checked steps."""
+
+
+def _check(grid: Any) -> None:
+    object.__setattr__(grid, "t_end", number(grid.t_end, "t_end", 0))
+
+
+@dataclass(frozen=True)
+class Trailing(Grid):
+    """round(T (1 - i/steps)): equal steps that begin at T, where the noise is (Lin et al. 2023). Continuous: not
+    rounded.
+
+    >>> from scorefield.schedules import Linear
+    >>> Trailing()(Linear(1000), 4)
+    array([1000.,  750.,  500.,  250.,    0.])
+    """
+
+    t_end: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def _times(self, schedule: Any, steps: int) -> Times:
+        times: Times = _core.grids.trailing(schedule, steps, self.t_end)
+        return times
+
+
+@dataclass(frozen=True)
+class Leading(Grid):
+    """1 + offset + (steps - 1 - i) floor(T/steps), then t_end: the habit of DDIM's code, which lacks T. Discrete.
+
+    offset : >= 0, moves all but the last; 1 in Stable Diffusion's settings.
+
+    >>> from scorefield.schedules import Linear
+    >>> Leading()(Linear(1000), 4)
+    array([751., 501., 251.,   1.,   0.])
+    """
+
+    offset: int = 0
+    t_end: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "offset", integer(self.offset, "offset", 0))
+        _check(self)
+
+    def _times(self, schedule: Any, steps: int) -> Times:
+        times: Times = _core.grids.leading(schedule, steps, self.offset, self.t_end)
+        return times
+
+
+@dataclass(frozen=True)
+class Linspace(Grid):
+    """Equal steps from t_max to t_end. Discrete time: `steps` rounded times from T to 1, then 0.
+
+    >>> from scorefield.schedules import VP
+    >>> Linspace()(VP(), 4)
+    array([1.  , 0.75, 0.5 , 0.25, 0.  ])
+    """
+
+    t_end: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def _times(self, schedule: Any, steps: int) -> Times:
+        times: Times = _core.grids.linspace(schedule, steps, self.t_end)
+        return times
+
+
+@dataclass(frozen=True)
+class Quadratic(Grid):
+    """Equal steps of sqrt(t), from t_max to t_min and then 0, or to t_end > 0 (Song, Meng & Ermon 2021, appendix D.2).
+
+    >>> from scorefield.schedules import EDM
+    >>> Quadratic(t_end=1.0)(EDM(sigma_max=9.0), 2)
+    array([9., 4., 1.])
+    """
+
+    t_end: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def _times(self, schedule: Any, steps: int) -> Times:
+        times: Times = _core.grids.quadratic(schedule, steps, self.t_end)
+        return times
+
+
+@dataclass(frozen=True)
+class LogSNR(Grid):
+    """Equal steps of log-SNR, from t_max to t_min and then 0, or to t_end > 0 (Lu et al. 2022, section 3.4).
+
+    ValueError where alpha is 0 at t_max (RectifiedFlow, zero terminal SNR): log-SNR is infinite there.
+
+    >>> from scorefield.schedules import EDM
+    >>> LogSNR(t_end=1.0)(EDM(sigma_max=4.0), 2).round(12)
+    array([4., 2., 1.])
+    """
+
+    t_end: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def _times(self, schedule: Any, steps: int) -> Times:
+        times: Times = _core.grids.log_snr(schedule, steps, self.t_end)
+        return times
+
+
+@dataclass(frozen=True)
+class Exponential(Grid):
+    """Equal ratios of sigma / alpha: k-diffusion's name for equal steps of log-SNR; the same times as `LogSNR`.
+
+    >>> from scorefield.schedules import EDM
+    >>> Exponential(t_end=1.0)(EDM(sigma_max=4.0), 2).round(12)
+    array([4., 2., 1.])
+    """
+
+    t_end: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def _times(self, schedule: Any, steps: int) -> Times:
+        return LogSNR(self.t_end)._times(schedule, steps)
+
+
+@dataclass(frozen=True)
+class Karras(Grid):
+    """Equal steps of (sigma / alpha)^(1/rho), t_max to t_min and then 0, or to t_end > 0 (Karras et al. 2022, eq. 5).
+
+    rho : > 0; 1 is linear in sigma / alpha, larger values put more of the steps at little noise.
+    ValueError where alpha is 0 at t_max (RectifiedFlow, zero terminal SNR).
+
+    >>> from scorefield.schedules import EDM
+    >>> Karras(rho=1, t_end=2.0)(EDM(sigma_max=4.0), 2).round(12)
+    array([4., 3., 2.])
+    """
+
+    rho: float = 7.0
+    t_end: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rho", number(self.rho, "rho", 0, open_low=True))
+        _check(self)
+
+    def _times(self, schedule: Any, steps: int) -> Times:
+        times: Times = _core.grids.karras(schedule, steps, self.rho, self.t_end)
+        return times
+
+
+GRIDS = {cls.__name__: cls for cls in (Trailing, Leading, Linspace, Quadratic, LogSNR, Karras, Exponential)}
+
+
+def default_grid(schedule: Schedule) -> Grid:
+    """Give the grid that suits a schedule: Trailing (discrete; of a ladder, every rung), Karras (EDM, VE), Linspace."""
+    if schedule.T is not None:
+        return Trailing()
+    return Karras() if schedule._core.exploding else Linspace()
+
+
+def resolve_times(
+    grid: Grid | str | npt.ArrayLike | None, schedule: Schedule, steps: int | None, default: int
+) -> Times:
+    """Give the times (S + 1,) of a grid, of its name, or of an array of falling times.
+
+    grid : None is `default_grid`.   steps : None is `default`; together with an array it is a ValueError.
+    """
+    if grid is None or isinstance(grid, Grid | str):
+        known: Any = Grid  # an abstract class stands for its subclasses
+        maker: Grid = default_grid(schedule) if grid is None else resolve(grid, "grid", known, GRIDS)
+        return maker(schedule, default if steps is None else steps)
+    if steps is not None:
+        raise ValueError(
+            f"grid holds the times already, so steps={steps} cannot be given as well; leave out one of them"
+        )
+    times = real_array(grid, "grid", shape=("S + 1",), dtype=np.float64, copy=True)
+    _core.grids.require_falling(schedule._core, times.tolist())
+    return times
