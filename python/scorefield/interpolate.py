@@ -31,8 +31,10 @@ def slerp(a: npt.ArrayLike, b: npt.ArrayLike, w: npt.ArrayLike) -> Array:
             "a and b are opposite, so no shortest path leads from one to the other; change one of them a little"
         )
     if angle < 1e-6:  # the limit o -> 0 is the straight line
-        return ((1 - share) * start + share * end).astype(dtype)
-    return ((np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)).astype(dtype)
+        path = (1 - share) * start + share * end
+    else:
+        path = (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
+    return np.asarray(path, dtype)
 
 
 def _angle(a: Array, b: Array) -> float:

@@ -39,7 +39,7 @@ def _autoregressive(z: Float64) -> Float64:
     """e[0] = z[0], e[t] = rho e[t-1] + sqrt(1 - rho^2) z[t], as e[t] = sum_j rho^j w[t-j], doubling the terms per
     pass.
     """
-    e = z * np.sqrt(1 - RHO**2)
+    e: Float64 = z * np.sqrt(1 - RHO**2)
     e[:, 0] = z[:, 0]
     reach = 1
     while reach < e.shape[1]:
