@@ -11,6 +11,17 @@ import numpy.typing as npt
 from scorefield import _core
 from scorefield._arrays import Array, integer, number, real_array, seed_number
 
+__all__ = [
+    "Report",
+    "energy_distance",
+    "frechet",
+    "mmd",
+    "nearest",
+    "psnr",
+    "report",
+    "sliced_wasserstein",
+]
+
 Features = Callable[[Array], npt.ArrayLike]
 
 COPY = 3.0  # a copy is this many times nearer than what it is compared with
