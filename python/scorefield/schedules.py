@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from scorefield import _core
 from scorefield._arrays import integer, number, real_array
+from scorefield._names import resolve
 from scorefield._schedule import HIGH_TERMINAL_SNR, Diagnosis, Level, NativeSchedule, Schedule
 from scorefield.errors import ScheduleWarning
 
@@ -418,7 +419,14 @@ def _count_clipped(schedule: DiscreteVP, clip: float) -> int:
     return int(np.count_nonzero(schedule.beta(np.arange(1.0, schedule.t_max + 1)) >= clip * (1 - 1e-9)))
 
 
-SCHEDULES = {
+SCHEDULES: dict[str, Any] = {
     cls.__name__: cls
     for cls in (Linear, ScaledLinear, Cosine, Sigmoid, Table, Geometric, VP, SubVP, VE, RectifiedFlow, EDM, Single)
 }
+
+
+def resolve_schedule(schedule: object) -> Schedule:
+    """Give the Schedule that an object, or a name with default settings, stands for."""
+    known: Any = Schedule  # an abstract class stands for its subclasses
+    found: Schedule = resolve(schedule, "schedule", known, SCHEDULES)
+    return found
