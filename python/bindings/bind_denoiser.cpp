@@ -2,6 +2,7 @@
 #include "scorefield/base/check.hpp"
 #include "scorefield/model/guidance.hpp"
 #include "scorefield/process/clip.hpp"
+#include "scorefield/process/differenced.hpp"
 #include "scorefield/process/exact_denoiser.hpp"
 #include "scorefield/process/prediction.hpp"
 #include "scorefield/schedule/schedule.hpp"
@@ -157,6 +158,11 @@ void register_denoiser(py::module_& m) {
   py::class_<CallableDenoiser, Denoiser, std::shared_ptr<CallableDenoiser>>(m, "CallableDenoiser")
       .def(py::init<py::object, Index, std::shared_ptr<Schedule>, const std::string&, Index>(), py::arg("call"),
            py::arg("dimension"), py::arg("schedule"), py::arg("prediction"), py::arg("batch_size"));
+  py::class_<Differenced, SmoothDenoiser, std::shared_ptr<Differenced>>(m, "Differenced")
+      .def(py::init([](std::shared_ptr<Denoiser> inner, double step) {
+             return std::make_shared<Differenced>(std::move(inner), step);
+           }),
+           py::arg("inner"), py::arg("step"));
   py::class_<Clipped, Denoiser, std::shared_ptr<Clipped>>(m, "Clipped")
       .def(py::init([](std::shared_ptr<Denoiser> inner, const Doubles& low, const Doubles& high) {
              return std::make_shared<Clipped>(std::move(inner), row(low), row(high));

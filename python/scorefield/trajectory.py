@@ -1,7 +1,8 @@
 """The path of a run: every state between noise and data."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 from scorefield._arrays import Array
 
@@ -28,8 +29,9 @@ class Trajectory:
         return f"Trajectory(t {self.t.shape} {self.t[0]:g} -> {self.t[-1]:g}, x {self.x.shape} {self.x.dtype})"
 
 
-class SampleEvent(NamedTuple):
-    """What callbacks and `sample_iter` see after a step.
+@dataclass(frozen=True, eq=False)
+class SampleEvent:
+    """What callbacks and `sample_iter` see after a step; unpacks as (index, t, s, x, x0).
 
     index : number of the step, from 0.   t, s : the step went from time t to time s.   x : (n, *shape) the state at s.
     x0 : (n, *shape) what the denoiser answered at (x_t, t), in the units of the data; None if it was not asked.
@@ -40,3 +42,7 @@ class SampleEvent(NamedTuple):
     s: float
     x: Array
     x0: Array | None
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give index, t, s, x, x0 one by one: an event unpacks like a tuple."""
+        return iter((self.index, self.t, self.s, self.x, self.x0))

@@ -1,0 +1,5 @@
+"""The library's own laws, for what you write yourself: a check raises an AssertionError that names the broken law."""
+
+from scorefield._check_sampler import check_sampler
+
+__all__ = ["check_sampler"]
