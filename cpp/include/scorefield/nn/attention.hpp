@@ -5,26 +5,43 @@
 
 namespace scorefield::nn {
 
-/// Rows of s := softmax(scale s) over the columns j with ids[j] >= 0 (all, if ids is empty); where none is left the row
-/// is 0. The largest logit is subtracted, which changes nothing but overflow; NaN stays NaN.
+/// row := exp(row - max) / sum of the same: subtracting the largest logit changes nothing but overflow. NaN makes all
+/// NaN.
+template <class S, class Row>
+void softmax_row(Row row) {
+  const S top = row.maxCoeff();
+  row = (row - top).exp();
+  row /= row.sum();
+}
+
+/// The same over the columns j with ids[j] >= 0; the others become 0, and so does everything where none is left.
+template <class S, class Row>
+void masked_softmax_row(In<S> ids, Row row) {
+  const auto padding = [&](Index j) { return ids.data()[j * ids.outerStride()] < S(0); };
+  bool any = false;
+  S top(0);
+  for (Index j = 0; j < row.size(); ++j) {
+    if (padding(j) || (any && !(row[j] > top))) continue;
+    top = row[j], any = true;
+  }
+  row = (row - top).exp();
+  for (Index j = 0; j < row.size(); ++j) {
+    if (padding(j)) row[j] = S(0);
+  }
+  if (any) row /= row.sum();
+}
+
+/// Rows of s := softmax(scale s), over the columns that ids allow: (J, 1), or empty (Bridle 1990).
 template <class S>
 void softmax(double scale, In<S> ids, Out<S> s) {
-  const auto padding = [&](Index j) { return ids.size() > 0 && ids.data()[j * ids.outerStride()] < S(0); };
-  const S factor = static_cast<S>(scale);
   for (Index i = 0; i < s.rows(); ++i) {
     auto row = s.row(i).array();
-    row *= factor;
-    bool any = false;
-    S top(0);
-    for (Index j = 0; j < s.cols(); ++j) {
-      if (padding(j) || (any && !(row[j] > top))) continue;
-      top = row[j], any = true;
+    row *= static_cast<S>(scale);
+    if (ids.size() == 0) {
+      softmax_row<S>(row);
+    } else {
+      masked_softmax_row<S>(ids, row);
     }
-    row = (row - top).exp();
-    for (Index j = 0; j < s.cols() && ids.size() > 0; ++j) {
-      if (padding(j)) row[j] = S(0);
-    }
-    if (any) row /= row.sum();
   }
 }
 
