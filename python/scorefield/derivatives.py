@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scorefield._arrays import seed_number
-from scorefield.networks import Network
+from scorefield.network import Network
 
 __all__ = ["gradcheck"]
 

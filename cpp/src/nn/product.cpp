@@ -26,8 +26,8 @@ Matrix<double> slopes(In<Dual> x) {
 template <>
 void product<float>(In<float> a, Transpose ta, In<float> b, Transpose tb, Out<float> c, Write write) {
   const bool at = ta == Transpose::yes;
-  kernels::table().sgemm(at, tb == Transpose::yes, c.rows(), c.cols(), at ? a.rows() : a.cols(), a.data(), a.outerStride(),
-                         b.data(), b.outerStride(), c.data(), c.outerStride(), write == Write::add);
+  kernels::table().sgemm(at, tb == Transpose::yes, c.rows(), c.cols(), at ? a.rows() : a.cols(), a.data(),
+                         a.outerStride(), b.data(), b.outerStride(), c.data(), c.outerStride(), write == Write::add);
 }
 
 template <>
