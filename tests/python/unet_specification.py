@@ -1,0 +1,116 @@
+"""What the UNet computes, said a second time: NumPy in float64, from the description of diffusers' UNet2DModel.
+
+No line is shared with the library. Images are (n, C, H, W) here; parameters come by their diffusers names.
+"""
+
+import numpy as np
+
+
+def silu(u):
+    return u / (1 + np.exp(-u))
+
+
+def group_norm(x, gamma, beta, groups, eps):
+    n, channels = x.shape[:2]
+    flat = x.reshape(n, groups, -1)
+    flat = (flat - flat.mean(2, keepdims=True)) / np.sqrt(flat.var(2, keepdims=True) + eps)
+    return flat.reshape(x.shape) * gamma.reshape(1, channels, 1, 1) + beta.reshape(1, channels, 1, 1)
+
+
+def conv(x, weight, bias, stride=1, before=1):
+    """Cross-correlation with zero padding: `before` above and on the left, what is needed below and on the right."""
+    n, _, height, width = x.shape
+    size = weight.shape[2]
+    out_height, out_width = -(-height // stride), -(-width // stride)
+    plane = np.zeros((n, x.shape[1], (out_height + 1) * stride + size, (out_width + 1) * stride + size))
+    plane[:, :, before : before + height, before : before + width] = x
+    y = np.zeros((n, weight.shape[0], out_height, out_width)) + bias.reshape(1, -1, 1, 1)
+    for a in range(size):
+        for b in range(size):
+            shifted = plane[:, :, a : a + stride * out_height : stride, b : b + stride * out_width : stride]
+            y += np.tensordot(weight[:, :, a, b], shifted, (1, 1)).transpose(1, 0, 2, 3)
+    return y
+
+
+class Specification:
+    """The network `net` as a NumPy function."""
+
+    def __init__(self, net):
+        self.net = net
+        self.parameters = {name: p.astype(np.float64) for name, p in net.state().items()}
+        self.groups = net.groups or max(
+            g for g in (1, 2, 4, 8, 16, 32) if g <= max(1, min(net.widths) // 4) and not any(w % g for w in net.widths)
+        )
+
+    def __call__(self, x, t, labels=None):
+        e = self.embedding(np.broadcast_to(np.asarray(t, np.float64), len(x)), labels)
+        h = self.conv("conv_in", x.transpose(0, 3, 1, 2))
+        skips, levels = [h], len(self.net.widths)
+        for i in range(levels):
+            for j in range(self.net.depth):
+                h = self.block(f"down_blocks.{i}", j, h, e)
+                skips.append(h)
+            if i + 1 < levels:
+                before = 0 if self.net.shifted_downsampling else 1
+                h = self.conv(f"down_blocks.{i}.downsamplers.0.conv", h, 2, before)
+                skips.append(h)
+        h = self.residual("mid_block.resnets.0", h, e)
+        if self.net.middle_attention:
+            h = self.attention("mid_block.attentions.0", h)
+        h = self.residual("mid_block.resnets.1", h, e)
+        for i in range(levels):
+            for j in range(self.net.depth + 1):
+                h = self.block(f"up_blocks.{i}", j, np.concatenate([h, skips.pop()], 1), e)
+            if i + 1 < levels:
+                height, width = skips[-1].shape[2:]
+                twice = h.repeat(2, 2).repeat(2, 3)[:, :, :height, :width]
+                h = self.conv(f"up_blocks.{i}.upsamplers.0.conv", twice)
+        return self.conv("conv_out", silu(self.norm("conv_norm_out", h))).transpose(0, 2, 3, 1)
+
+    def embedding(self, t, labels):
+        half = self.net.widths[0] // 2
+        angle = t[:, None] * 10000.0 ** (-np.arange(half) / half)
+        odd = np.zeros((len(t), self.net.widths[0] % 2))
+        e = self.linear("time_embedding.linear_1", np.concatenate([np.sin(angle), np.cos(angle), odd], 1))
+        e = self.linear("time_embedding.linear_2", silu(e))
+        if labels is not None:
+            known = np.asarray([-1 if label is None else label for label in labels])
+            e = e + np.where(known[:, None] < 0, 0, self.parameters["class_embedding.weight"][known])
+        return e
+
+    def linear(self, name, x):
+        return x @ self.parameters[name + ".weight"].T + self.parameters[name + ".bias"]
+
+    def conv(self, name, x, stride=1, before=1):
+        return conv(x, self.parameters[name + ".weight"], self.parameters[name + ".bias"], stride, before)
+
+    def norm(self, name, x):
+        return group_norm(
+            x, self.parameters[name + ".weight"], self.parameters[name + ".bias"], self.groups, self.net.eps
+        )
+
+    def block(self, level, j, x, e):
+        h = self.residual(f"{level}.resnets.{j}", x, e)
+        return self.attention(f"{level}.attentions.{j}", h) if h.shape[2] in self.net.attention else h
+
+    def residual(self, name, x, e):
+        h = self.conv(name + ".conv1", silu(self.norm(name + ".norm1", x)))
+        h = h + self.linear(name + ".time_emb_proj", silu(e))[:, :, None, None]
+        h = self.conv(name + ".conv2", silu(self.norm(name + ".norm2", h)))
+        if name + ".conv_shortcut.weight" not in self.parameters:
+            return x + h
+        tokens = self.linear(name + ".conv_shortcut", x.transpose(0, 2, 3, 1))
+        return tokens.transpose(0, 3, 1, 2) + h
+
+    def attention(self, name, x):
+        n, channels, height, width = x.shape
+        tokens = self.norm(name + ".group_norm", x).reshape(n, channels, -1).transpose(0, 2, 1)
+        size = self.net.head_channels or channels
+        heads = channels // size
+        q, k, v = (
+            self.linear(f"{name}.to_{z}", tokens).reshape(n, -1, heads, size).transpose(0, 2, 1, 3) for z in "qkv"
+        )
+        weights = np.exp(q @ k.transpose(0, 1, 3, 2) / np.sqrt(size))
+        weights /= weights.sum(-1, keepdims=True)
+        y = self.linear(name + ".to_out.0", (weights @ v).transpose(0, 2, 1, 3).reshape(n, -1, heads * size))
+        return x + y.transpose(0, 2, 1).reshape(n, channels, height, width)
