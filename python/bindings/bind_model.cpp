@@ -1,7 +1,38 @@
 #include "common.hpp"
+#include "conditions.hpp"
+#include "network.hpp"
+#include "scorefield/engine/make_engine.hpp"
+#include "scorefield/model/network_denoiser.hpp"
 
 namespace scorefield::bindings {
+namespace {
 
-void register_model(py::module_&) {}
+std::span<const float> flat(const Array<float>& a) { return {a.data(), static_cast<std::size_t>(a.size())}; }
+
+std::shared_ptr<Inference> inference(const Network& network, const std::string& engine, const Array<float>& theta) {
+  const py::gil_scoped_release nogil;
+  return std::make_shared<Inference>(make_engine(network.plan, engine), flat(theta));
+}
+
+std::shared_ptr<NetworkDenoiser> network_denoiser(std::shared_ptr<const Inference> inference,
+                                                  std::shared_ptr<const Schedule> schedule,
+                                                  const std::string& prediction,
+                                                  const std::optional<Array<std::int64_t>>& labels,
+                                                  const std::optional<Array<float>>& condition,
+                                                  const std::optional<Array<float>>& text_ids, Index start) {
+  return std::make_shared<NetworkDenoiser>(std::move(inference), std::move(schedule), parse_prediction(prediction),
+                                           conditions(labels, condition, text_ids), start, signal_poll());
+}
+
+}  // namespace
+
+void register_model(py::module_& m) {
+  py::class_<Inference, std::shared_ptr<Inference>>(m, "Inference")
+      .def(py::init(&inference), py::arg("network"), py::arg("engine"), py::arg("theta").noconvert());
+  py::class_<NetworkDenoiser, SmoothDenoiser, std::shared_ptr<NetworkDenoiser>>(m, "NetworkDenoiser")
+      .def(py::init(&network_denoiser), py::arg("inference"), py::arg("schedule"), py::arg("prediction"),
+           py::arg("labels").noconvert() = py::none(), py::arg("condition").noconvert() = py::none(),
+           py::arg("text_ids").noconvert() = py::none(), py::kw_only(), py::arg("start") = 0);
+}
 
 }  // namespace scorefield::bindings

@@ -1,0 +1,143 @@
+#include "scorefield/model/network_denoiser.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "scorefield/base/check.hpp"
+#include "scorefield/process/precondition.hpp"
+
+namespace scorefield {
+namespace {
+
+const auto& at(const auto& maps, Index row) { return maps[maps.size() == 1 ? 0 : static_cast<std::size_t>(row)]; }
+
+}  // namespace
+
+NetworkDenoiser::NetworkDenoiser(std::shared_ptr<const Inference> inference, std::shared_ptr<const Schedule> schedule,
+                                 Prediction prediction, const Conditions& conditions, Index start, Poll poll)
+    : inference_(std::move(inference)),
+      schedule_(std::move(schedule)),
+      prediction_(prediction),
+      labels_(conditions.labels.begin(), conditions.labels.end()),
+      values_(conditions.values),
+      text_ids_(conditions.text_ids),
+      start_(start),
+      dimension_(inference_->plan().shape(inference_->plan().output).size()),
+      poll_(std::move(poll)) {
+  require(prediction != Prediction::energy, "an energy network needs its derivative in x: it is not a NetworkDenoiser");
+  require_serves(prediction, *schedule_);
+  const Index in = NetworkInputs(inference_->plan(), 1).x().cols();
+  require(in == dimension_, "a denoiser's network must put out the shape of x: it takes ", in, " numbers and puts out ",
+          dimension_);
+  if (conditioned() > 0) check(inference_->plan(), this->conditions(), conditioned());
+}
+
+void NetworkDenoiser::denoise(In<double> x, Levels t, Index first, Out<double> x0) const {
+  check_rows(x, t, first);
+  apply(x, maps(t, &NetworkDenoiser::denoise_map), first, x0);
+}
+
+void NetworkDenoiser::score(In<double> x, Levels t, Index first, Out<double> s) const {
+  if (prediction_ != Prediction::score) return Denoiser::score(x, t, first, s);
+  check_rows(x, t, first);
+  apply(x, maps(t, &NetworkDenoiser::score_map), first, s);
+}
+
+void NetworkDenoiser::pullback(In<double> x, Levels t, Index first, In<double> dx0, Out<double> x0,
+                               Out<double> dx) const {
+  check_rows(x, t, first);
+  const std::vector<Map> map = maps(t, &NetworkDenoiser::denoise_map);
+  const Interrupt interrupt(poll_);
+  inference_->for_parts(x.rows(), Inference::Use::training, [&](Index begin, Index rows, Inference::Workspace& work) {
+    Inputs<float> inputs = fill(work.inputs, x, map, first + begin, begin, rows);
+    inputs.interrupt = &interrupt;
+    auto y = work.y.topRows(rows);
+    inference_->engine().forward(inference_->weights(), inputs, *work.tape, y);
+    Matrix<float> dy(rows, dimension_), dinput(rows, dimension_);
+    for (Index r = 0; r < rows; ++r) {
+      const Map& m = at(map, begin + r);
+      x0.row(begin + r) = m.a * x.row(begin + r) + m.b * y.row(r).cast<double>();
+      dy.row(r) = (m.b * dx0.row(begin + r)).cast<float>();
+    }
+    std::vector<OutMap<float>> dinputs;
+    for (const nn::Input& input : inference_->plan().inputs) {
+      const bool is_x = input.name == "x";
+      dinputs.emplace_back(is_x ? dinput.data() : nullptr, is_x ? rows : 0, is_x ? dimension_ : 0);
+    }
+    inference_->engine().backward(inference_->weights(), inputs, *work.tape, dy, nullptr, dinputs);
+    for (Index r = 0; r < rows; ++r) {
+      const Map& m = at(map, begin + r);
+      dx.row(begin + r) = m.a * dx0.row(begin + r) + m.c_in * dinput.row(r).cast<double>();
+    }
+  });
+}
+
+void NetworkDenoiser::apply(In<double> x, const std::vector<Map>& map, Index first, Out<double> answer) const {
+  const Interrupt interrupt(poll_);
+  inference_->for_parts(x.rows(), Inference::Use::inference, [&](Index begin, Index rows, Inference::Workspace& work) {
+    Inputs<float> inputs = fill(work.inputs, x, map, first + begin, begin, rows);
+    inputs.interrupt = &interrupt;
+    auto y = work.y.topRows(rows);
+    inference_->engine().forward(inference_->weights(), inputs, *work.tape, y);
+    for (Index r = 0; r < rows; ++r) {
+      const Map& m = at(map, begin + r);
+      answer.row(begin + r) = m.a * x.row(begin + r) + m.b * y.row(r).cast<double>();
+    }
+  });
+}
+
+Inputs<float> NetworkDenoiser::fill(NetworkInputs& inputs, In<double> x, const std::vector<Map>& map, Index global,
+                                    Index begin, Index rows) const {
+  for (Index r = 0; r < rows; ++r) {
+    const Map& m = at(map, begin + r);
+    inputs.x().row(r) = (m.c_in * x.row(begin + r)).cast<float>();
+    inputs.set_time(r, m.c_noise);
+    if (conditioned() > 0) {
+      inputs.set_condition(r, conditions(), global + r - start_);
+    } else {
+      inputs.drop_condition(r);
+    }
+  }
+  return inputs.first(rows);
+}
+
+/// x0_hat = a x_t + b F by theory (9)-(14).
+NetworkDenoiser::Map NetworkDenoiser::denoise_map(const Level& t) const {
+  const ToX0 to = network_to_x0(prediction_, t, *schedule_);
+  return {c_in(*schedule_, t), c_noise(*schedule_, t.t), to.x, to.y};
+}
+
+NetworkDenoiser::Map NetworkDenoiser::score_map(const Level& t) const {
+  return {c_in(*schedule_, t), c_noise(*schedule_, t.t), 0, output_scale(prediction_, t, *schedule_)};
+}
+
+/// On the calling thread, before any parallel region: a schedule may be written in Python.
+std::vector<NetworkDenoiser::Map> NetworkDenoiser::maps(Levels t,
+                                                        Map (NetworkDenoiser::*map)(const Level&) const) const {
+  std::vector<Map> all;
+  all.reserve(t.size());
+  std::ranges::transform(t, std::back_inserter(all), [&](const Level& level) { return (this->*map)(level); });
+  return all;
+}
+
+void NetworkDenoiser::check_rows(In<double> x, Levels t, Index first) const {
+  require(x.cols() == dimension_, "the network takes ", dimension_, " features but x has shape (", x.rows(), ", ",
+          x.cols(), ")");
+  require(t.size() == 1 || static_cast<Index>(t.size()) == x.rows(), "got ", t.size(), " times for ", x.rows(),
+          " rows");
+  const Index n = conditioned();
+  require(n == 0 || (first >= start_ && first + x.rows() <= start_ + n), "conditions are known for samples ", start_,
+          "..", start_ + n - 1, ", asked for ", first, "..", first + x.rows() - 1);
+}
+
+Conditions NetworkDenoiser::conditions() const {
+  return {labels_,
+          {values_.data(), values_.rows(), values_.cols()},
+          {text_ids_.data(), text_ids_.rows(), text_ids_.cols()}};
+}
+
+Index NetworkDenoiser::conditioned() const {
+  return std::max({static_cast<Index>(labels_.size()), values_.rows(), text_ids_.rows()});
+}
+
+}  // namespace scorefield
