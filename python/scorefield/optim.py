@@ -3,7 +3,6 @@
 `fit` takes one by name or as an object; `init` and `step` serve training loops written by hand.
 """
 
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -26,15 +25,8 @@ class Optimizer(ABC):
     """theta <- update(theta, dtheta). Frozen: what changes from step to step is the state, a dict of arrays by name."""
 
     @abstractmethod
-    def _recipe(self, decay_steps: int) -> "_core.Optimizer":
-        """Give the core's recipe, with the steps that the decay takes."""
-
-    def _bind(self, steps: int | None = None) -> "_core.Optimizer":
-        """Give the core's recipe; `steps`, the length of the whole run, stands for decay_steps=None."""
-        decay, own = getattr(self, "decay", "constant"), getattr(self, "decay_steps", None)
-        if decay != "constant" and own is None and steps is None:
-            raise ValueError(f"decay={decay!r} needs decay_steps, the step where the learning rate reaches 0")
-        return self._recipe(own or steps or 0)
+    def _bind(self) -> "_core.Optimizer":
+        """Give the core's recipe."""
 
     def init(self, theta: npt.ArrayLike) -> State:
         """Give the state before the first step: zero moments. theta : (P,).
@@ -49,8 +41,8 @@ class Optimizer(ABC):
         """Take one step; the arguments stay as they are.
 
         theta, dtheta : (P,), parameters and the gradient of the loss.   state : from `init` or the step before.
-        Returns (theta, state): fresh arrays. Raises NonFiniteError if dtheta holds NaN or infinity, ValueError if the state
-        belongs to another optimiser or size.
+        Returns (theta, state): fresh arrays. Raises NonFiniteError if dtheta holds NaN or infinity, ValueError if the
+        state belongs to another optimiser or size.
         """
         theta = real_array(theta, "theta", shape=("P",))
         dtheta = real_array(dtheta, "dtheta", shape=theta.shape, finite=False)
@@ -61,34 +53,32 @@ class Optimizer(ABC):
 
 
 def _common(optimizer: Any) -> dict[str, Any]:
-    """The settings that all optimisers share, checked."""
+    """Give the settings that all optimisers share, checked, as the core takes them."""
+    decay, warmup = choice(optimizer.decay, "decay", DECAYS), integer(optimizer.warmup, "warmup", 0)
+    if decay != "constant" and optimizer.decay_steps is None:
+        raise ValueError(f"decay={decay!r} needs decay_steps, the step where the learning rate reaches 0")
+    decay_steps = 0 if optimizer.decay_steps is None else integer(optimizer.decay_steps, "decay_steps", 1)
+    if decay != "constant" and decay_steps <= warmup:
+        raise ValueError(f"decay_steps ({decay_steps}) must be greater than warmup ({warmup}), which is part of it")
     return {
         "lr": number(optimizer.lr, "lr", 0, open_low=True),
         "weight_decay": number(optimizer.weight_decay, "weight_decay", 0),
         "clip_norm": 0.0 if optimizer.clip_norm is None else number(optimizer.clip_norm, "clip_norm", 0, open_low=True),
-        "warmup": integer(optimizer.warmup, "warmup", 0),
-        "decay": choice(optimizer.decay, "decay", DECAYS),
-        "decay_steps": 0 if optimizer.decay_steps is None else integer(optimizer.decay_steps, "decay_steps", 1),
+        "warmup": warmup,
+        "decay": decay,
+        "decay_steps": decay_steps,
     }
-
-
-def _check(optimizer: Any) -> dict[str, Any]:
-    settings = _common(optimizer)
-    if settings["decay"] != "constant" and optimizer.decay_steps is not None and settings["decay_steps"] <= settings["warmup"]:
-        raise ValueError(
-            f"decay_steps ({settings['decay_steps']}) must be greater than warmup ({settings['warmup']}): the warm-up is part of it"
-        )
-    return settings
 
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """Adam (Kingma and Ba 2015) with decoupled weight decay (AdamW, Loshchilov and Hutter 2019).
 
-    lr : learning rate, > 0.   betas : decay of the two moments, each in [0, 1).   eps : > 0.   weight_decay : >= 0, times lr.
+    lr : learning rate, > 0.   betas : decay of the two moments, each in [0, 1).   eps : > 0.
+    weight_decay : >= 0, times lr.
     clip_norm : the gradient is scaled down to this norm if it is longer; None: never.
-    warmup : steps in which lr grows linearly to its value.   decay : "constant", "cosine" or "linear", to 0 at decay_steps.
-    decay_steps : counted from the first step, warm-up included; None: the steps of the fit that uses it.
+    warmup : steps in which lr grows linearly to its value.   decay : "constant", or "cosine" or "linear" to 0 at
+    step decay_steps, which is counted from the model's first step and holds the warm-up.
     Raises ValueError or TypeError for settings outside these ranges.
 
     >>> theta, state = np.ones(2, np.float32), Adam(lr=0.1).init(np.ones(2))
@@ -106,22 +96,21 @@ class Adam(Optimizer):
     decay_steps: int | None = None
 
     def __post_init__(self) -> None:
-        _check(self)
+        _common(self)
         if not isinstance(self.betas, tuple | list) or len(self.betas) != 2:
             raise TypeError(f"betas must be two numbers, got {self.betas!r}")
         object.__setattr__(self, "betas", tuple(number(b, "betas", 0, 1, open_high=True) for b in self.betas))
         number(self.eps, "eps", 0, open_low=True)
 
-    def _recipe(self, decay_steps: int) -> "_core.Optimizer":
-        settings = {**_common(self), "decay_steps": decay_steps}
-        return _core.adam(beta1=self.betas[0], beta2=self.betas[1], eps=float(self.eps), **settings)
+    def _bind(self) -> "_core.Optimizer":
+        return _core.adam(beta1=self.betas[0], beta2=self.betas[1], eps=float(self.eps), **_common(self))
 
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum: m <- momentum m + dtheta, theta <- theta - lr m.
 
-    lr : learning rate, > 0.   momentum : in [0, 1).   The other settings are those of `Adam`; weight decay is decoupled.
+    lr : learning rate, > 0.   momentum : in [0, 1).   The other settings are those of `Adam`.
     Raises ValueError or TypeError for settings outside their ranges.
 
     >>> SGD(0.5, momentum=0.0).step([1.0], [0.5], SGD(0.5).init([1.0]))[0]
@@ -137,22 +126,21 @@ class SGD(Optimizer):
     decay_steps: int | None = None
 
     def __post_init__(self) -> None:
-        _check(self)
+        _common(self)
         number(self.momentum, "momentum", 0, 1, open_high=True)
 
-    def _recipe(self, decay_steps: int) -> "_core.Optimizer":
-        return _core.sgd(momentum=float(self.momentum), **{**_common(self), "decay_steps": decay_steps})
+    def _bind(self) -> "_core.Optimizer":
+        return _core.sgd(momentum=float(self.momentum), **_common(self))
 
 
 def resolve_optimizer(optimizer: object, lr: float | None) -> Optimizer:
-    """Give the optimiser that `fit(optimizer=, lr=)` means: a name with a learning rate (default 1e-3), or an object without."""
+    """Give the optimiser that `fit(optimizer=, lr=)` means: a name with a rate (default 1e-3), or an object without."""
     table: dict[str, type[Optimizer]] = {"Adam": Adam, "SGD": SGD}
     if isinstance(optimizer, Optimizer):
         if lr is not None:
-            raise ValueError(f"lr={lr!r} and an optimiser object: give the learning rate once, {type(optimizer).__name__}(lr={lr!r})")
+            name = type(optimizer).__name__
+            raise ValueError(f"lr={lr!r} and an optimiser object: give the learning rate once, {name}(lr={lr!r})")
         return optimizer
     if isinstance(optimizer, str):
         return table[find(optimizer, "optimizer", table)](**{"lr": 1e-3 if lr is None else lr})
     raise TypeError(f"optimizer must be a name (adam, sgd) or an object of sf.optim, got {optimizer!r}")
-
-

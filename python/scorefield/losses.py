@@ -1,0 +1,139 @@
+"""Training losses: the denoising loss (15) with its weights and times, and the base class for losses of your own."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scorefield import _core
+from scorefield._arrays import choice, real_array
+from scorefield._names import find
+from scorefield.schedules import Level, Schedule
+
+__all__ = ["Denoising", "Loss"]
+
+Array = npt.NDArray[Any]
+Weight = str | Callable[[Level], npt.ArrayLike]
+
+WEIGHTS = ("simple", "vlb", "snr", "min_snr", "p2", "likelihood", "edm")
+TIMES = ("uniform", "stratified", "log_normal", "logit_normal", "importance")
+PAIRINGS = ("independent",)
+IMPORTANCE = ("vlb", "likelihood")  # short forms that draw times by importance: their weights vary too much for uniform
+
+
+class Loss(ABC):
+    """What training minimises, of the network's output y and its target. Subclass it for a loss of your own.
+
+    The target is what the network itself should put out: noise for "eps" and (negated) for "score", x0, v, ... The
+    derivative is written by hand, like all others here; `scorefield.testing.check_loss` tests it. `times` says at which
+    times training takes place, as in `Denoising`.
+
+    >>> class Absolute(Loss):
+    ...     def __call__(self, y, target, level):
+    ...         r = (y - target).reshape(len(y), -1)
+    ...         return abs(r).mean(1), (np.sign(r) / r.shape[1]).reshape(y.shape)
+    >>> Absolute()
+    Absolute()
+    """
+
+    times: str = "uniform"
+
+    @abstractmethod
+    def __call__(self, y: Array, target: Array, level: Level) -> tuple[npt.ArrayLike, npt.ArrayLike]:
+        """Give (value, dvalue/dy): the loss of each row, (n,), and the derivative of each row's value, like y.
+
+        y, target : (n, *shape).   level : `Level` with arrays (n,): t, alpha, sigma, log_snr, ...
+        """
+
+    def _bind(self, schedule: Schedule, prediction: str, shape: tuple[int, ...] | None = None) -> "_core.Objective":
+        """Give the core's objective; y and target come with rows of `shape`, or flat."""
+
+        def called(y: Array, target: Array, t: Array) -> tuple[Array, Array]:
+            rows = y.shape if shape is None or prod(shape) != y.shape[1] else (len(y), *shape)
+            value, dy = self(y.reshape(rows), target.reshape(rows), schedule.at(t))
+            name = type(self).__name__
+            value = real_array(value, f"the value of {name}", shape=(len(y),), dtype=np.float64, finite=False)
+            dy = real_array(dy, f"the derivative of {name}", shape=rows, finite=False)
+            return value, dy.reshape(y.shape)
+
+        return _core.PythonLoss(schedule._core, prediction, called, choice(self.times, "times", TIMES))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+@dataclass(frozen=True)
+class Denoising(Loss):
+    """Weighted squared error of the network's output, a mean over elements, times and noise (15).
+
+    weight : "simple" is 1 on the network's own target; the others are weights on the eps-loss (theory 4), converted to
+    that target: "vlb" (Ho 2020), "snr" (max(snr, 1) on x0, Salimans 2022), "min_snr" (gamma 5, Hang 2023), "p2"
+    (Choi 2022), "likelihood" (Song 2021), "edm" (Karras 2022); or a function of the `Level` of n times: (n,) numbers.
+    times : "uniform", "stratified" (one in each n-th of the range), "log_normal" (of sigma, Karras 2022),
+    "logit_normal" (Esser 2024), "importance" (in proportion to recent losses, Nichol 2021).
+    pairing : "independent": noise does not know the data.
+    Raises ValueError for other words.
+
+    >>> Denoising("min_snr")
+    Denoising(weight='min_snr', times='uniform', pairing='independent')
+    """
+
+    weight: Weight = "simple"
+    times: str = "uniform"
+    pairing: str = "independent"
+
+    def __post_init__(self) -> None:
+        if not callable(self.weight):
+            object.__setattr__(self, "weight", choice(self.weight, "weight", WEIGHTS))
+        object.__setattr__(self, "times", choice(self.times, "times", TIMES))
+        if self.pairing == "ot":
+            raise ValueError("pairing='ot' is not supported yet; use 'independent'")
+        object.__setattr__(self, "pairing", choice(self.pairing, "pairing", PAIRINGS))
+
+    def __call__(self, y: Array, target: Array, level: Level) -> tuple[Array, Array]:
+        """Give the squared error of each row, (n,), and its derivative, like y: what the weight multiplies."""
+        r = np.asarray(y) - np.asarray(target)
+        size = prod(r.shape[1:])
+        return (r * r).reshape(len(r), -1).mean(1), 2 / size * r
+
+    def _bind(self, schedule: Schedule, prediction: str, shape: tuple[int, ...] | None = None) -> "_core.Objective":
+        weight = self.weight
+        if isinstance(weight, str):
+            return _core.Denoising(schedule._core, prediction, weight, self.times)
+        function = weight
+
+        def called(t: Array) -> Array:
+            return real_array(function(schedule.at(t)), "the weight", shape=t.shape, dtype=np.float64, finite=False)
+
+        return _core.Denoising(schedule._core, prediction, called, self.times)
+
+    def __repr__(self) -> str:
+        weight = repr(self.weight) if isinstance(self.weight, str) else _name(self.weight)
+        return f"Denoising(weight={weight}, times={self.times!r}, pairing={self.pairing!r})"
+
+
+def _name(function: Callable[..., Any]) -> str:
+    """A name for a function that is the same in every process."""
+    return getattr(function, "__qualname__", type(function).__qualname__)
+
+
+def resolve_loss(loss: object, prediction: str) -> Loss:
+    """Give the loss that `fit(loss=)` means for a model of this prediction kind.
+
+    loss : a `Loss`; the name of a weight, which is short for Denoising of it ("vlb" and "likelihood" with times drawn
+    by importance); None: the paper's own for prediction "edm", else "simple" at uniform times.
+    Raises ValueError or TypeError for anything else.
+    """
+    if loss is None:
+        return Denoising("edm", "log_normal") if prediction == "edm" else Denoising()
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, str):
+        weight = find(loss, "loss", WEIGHTS)
+        return Denoising(weight, "importance" if weight in IMPORTANCE else "uniform")
+    hint = f"; did you mean {loss.__name__}()?" if isinstance(loss, type) and issubclass(loss, Loss) else ""
+    raise TypeError(f"loss must be a Loss, or one of the names {', '.join(WEIGHTS)}; got {loss!r}{hint}")
