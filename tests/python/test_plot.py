@@ -148,7 +148,7 @@ def test_schedule_draws_share_of_noise_and_log_snr():
     t, ratio = right.lines[0].get_data()
     assert np.isfinite(ratio).all()
     assert np.allclose(ratio, 2 * np.log10((1 - t) / t))
-    assert [text.get_text() for text in left.get_legend().get_texts()] == ["straight", "again"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["straight", "again"]
     _, ax = plt.subplots()
     assert plot.schedule(Straight(), ax=ax) is ax
 

@@ -2,6 +2,7 @@
 captions).
 """
 
+from scorefield.datasets.openmoji import emoji
 from scorefield.datasets.photographs import photos
 from scorefield.datasets.plane import checkerboard, gaussians, moons, pinwheel, rings, swiss_roll
 from scorefield.datasets.real import breast_cancer, digits, mnist, wine
@@ -12,6 +13,7 @@ __all__ = [
     "breast_cancer",
     "checkerboard",
     "digits",
+    "emoji",
     "gaussians",
     "mnist",
     "moons",

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scorefield._arrays import Array
 from scorefield.plot._style import (
     BLUE,
+    INK,
     LINES,
     ORANGE,
     PALE,
@@ -38,12 +39,25 @@ def schedule(s: Any, *, ax: Any = None, limits: tuple[float, float] | None = Non
         _noise_share(ax, named, kwargs)
         legend(ax)
         return ax
-    figure, (left, right) = new_figure(8.6, 3.2, 2, layout="constrained")
+    figure, (left, right) = new_figure(8.6, 3.4, 2, layout="constrained")
     _noise_share(left, named, kwargs)
     _log_snr(right, named, limits, kwargs)
     if len(named) > 1:
-        legend(left)
+        longest = max(map(len, named))
+        figure.legend(
+            *left.get_legend_handles_labels(),
+            loc="outside lower center",
+            ncols=max(1, min(len(named), 90 // (longest + 8))),
+            frameon=False,
+            fontsize=8,
+            labelcolor=INK,
+        )
     return as_value(figure)
+
+
+def _width(k: int) -> float:
+    """Later curves are thinner, so that an equal one below is still seen."""
+    return max(1.2, 2.6 - 0.35 * k)
 
 
 def _named(s: Any) -> dict[str, Any]:
@@ -62,7 +76,7 @@ def _noise_share(ax: Any, named: Mapping[str, Any], kwargs: Mapping[str, Any]) -
         t = _times(s)
         alpha, sigma = np.asarray(s.alpha(t)), np.asarray(s.sigma(t))
         share = sigma**2 / (alpha**2 + sigma**2)
-        ax.plot(t / t[-1], share, **{"color": LINES[k % len(LINES)], "lw": 1.8, "label": name, **kwargs})
+        ax.plot(t / t[-1], share, **{"color": LINES[k % len(LINES)], "lw": _width(k), "label": name, **kwargs})
     ax.axhline(0.5, color=PALE, lw=0.8, zorder=0)
     ax.set(xlim=(0, 1), ylim=(-0.02, 1.02), yticks=[0, 0.25, 0.5, 0.75, 1])
     tidy(ax, x="t / t_max", title="share of the variance that is noise")
@@ -77,7 +91,9 @@ def _log_snr(ax: Any, named: Mapping[str, Any], limits: tuple[float, float] | No
             ratio = 2 * (np.log10(alpha) - np.log10(sigma))
         lowest, highest = min(lowest, float(ratio.min())), max(highest, float(ratio[1:].max()))
         shown = np.isfinite(ratio)
-        ax.plot(t[shown] / t[-1], ratio[shown], **{"color": LINES[k % len(LINES)], "lw": 1.8, "label": name, **kwargs})
+        ax.plot(
+            t[shown] / t[-1], ratio[shown], **{"color": LINES[k % len(LINES)], "lw": _width(k), "label": name, **kwargs}
+        )
     ax.axhline(0, color=PALE, lw=0.8, zorder=0)
     ax.set(xlim=(0, 1), ylim=limits if limits is not None else (max(lowest, -6) - 0.3, min(highest, 6)))
     tidy(ax, x="t / t_max", title="log10 of the signal-to-noise ratio")
