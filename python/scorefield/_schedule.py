@@ -192,6 +192,8 @@ class Schedule(ABC):
         (x0,) = _alike(x0=x0)
         grid = self._times(times, "times")
         check_shape(grid.shape, "times", ("k",))
+        if len(grid) == 0:
+            raise ValueError("times is empty; give at least one time, the first may be 0")
         return Trajectory(grid.copy(), _core.forward(self._core, x0, grid, seed_number(seed)))
 
     def posterior(
