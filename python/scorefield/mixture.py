@@ -96,7 +96,7 @@ class GaussianMixture:
         return x.reshape(-1, *self.shape).astype(np.float32)
 
     def log_prob(self, x: ArrayLike) -> Array:
-        """Give log p(x) in nats, (n,) in the dtype of x, which is (n, *shape). ValueError if a component has no spread."""
+        """Give log p(x) in nats, (n,) in the dtype of x (n, *shape). ValueError if a component has no spread."""
         density: Array = self._core.log_density(self._rows(x))
         return density.astype(run_dtype(x))
 
@@ -106,7 +106,7 @@ class GaussianMixture:
         return most
 
     def mode_weights(self, x: ArrayLike) -> Array:
-        """Estimate the weights from samples (n, *shape): the mean of P(component | x), which is unbiased; (K,) float64."""
+        """Estimate the weights from samples (n, *shape) by the mean of P(component given x): (K,) float64, unbiased."""
         share: Array = self._core.posterior(self._rows(x)).mean(axis=0)
         return share
 

@@ -125,6 +125,9 @@ class Sampler:
     def _default_steps(self, schedule: Schedule) -> int:
         return 50
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
 
 class _CoreSampler(Sampler):
     """A sampler whose formula is the core's."""

@@ -5,6 +5,7 @@
 
 #include "scorefield/model/guidance.hpp"
 #include "scorefield/process/clip.hpp"
+#include "scorefield/process/differenced.hpp"
 #include "scorefield/process/exact_denoiser.hpp"
 #include "scorefield/schedule/vp.hpp"
 
@@ -122,6 +123,18 @@ TEST(DynamicThreshold, ShrinksSamplesWhoseQuantileIsAboveOne) {
   const Matrix<double> out = ask(DynamicThreshold(inner, one, 2 * one, 0.5), stored);
   EXPECT_EQ(2 * out + Matrix<double>::Constant(2, 3, 1),
             (Matrix<double>(2, 3) << 0.5, -1, 1, 0.5, 0.25, -1).finished());
+}
+
+// Differences against the closed form; h = 1e-5: h^2 of the third derivative and eps / h, both below 1e-8.
+TEST(Differenced, IsTheDerivativeOfAMixture) {
+  const auto exact = std::make_shared<ExactDenoiser>(Mixture({{-1, 0, 2}, {2, 1, 0}}, {0.5, 1.0}));
+  const Matrix<double> x = points(), c = 0.5 * points().array().cos().matrix();
+  Matrix<double> a(2, 3), b(2, 3), dx(2, 3), differenced(2, 3);
+  exact->pullback(x, {&p, 1}, 0, c, a, dx);
+  Differenced(exact, 1e-5).pullback(x, {&p, 1}, 0, c, b, differenced);
+  EXPECT_EQ(a, b);
+  EXPECT_LT((dx - differenced).cwiseAbs().maxCoeff(), 1e-8);
+  EXPECT_THROW(Differenced(exact, 0), std::invalid_argument);
 }
 
 }  // namespace
