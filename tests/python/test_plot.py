@@ -77,6 +77,7 @@ def test_titles_stand_above_their_images_in_order():
         assert not opaque[row, column]  # free where the words end
         assert opaque[row + 12, column]  # and the image right below
         corners[k] = (row, column)
+    assert len(set(corners.values())) == 6
     assert sorted(corners, key=corners.get) == list(range(6))
     assert len({row for row, _ in corners.values()}) == 2
 
