@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -20,10 +21,12 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load as from_library
 from safetensors.numpy import save as to_bytes
 
 from scorefield._version import __version__
 from scorefield.errors import FormatError
+from scorefield.run import model_file
 
 FORMAT = 1  #: readers accept all older formats of the same library major version
 KEY = "scorefield"  #: the metadata entry
@@ -31,7 +34,35 @@ MAX_HEADER = 16 * 2**20
 MAX_BYTES = 4 * 2**30
 DTYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "U64": np.uint64}
 
+MODELS = {"Diffusion": "scorefield.diffusion", "Classifier": "scorefield.classifier"}  #: class -> where it lives
+
 Array = NDArray[Any]
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Give back the model that `save` wrote, of whichever class, ready to sample and to be trained further.
+
+    path : a .safetensors file, or the folder of a `Run` (its last checkpoint).
+    Raises FormatError, a ValueError that names the file and the field, for anything that is not a sound model file of
+    this library; OSError if the system cannot read it. Nothing in a file is executed.
+
+    >>> import tempfile, scorefield as sf
+    >>> file = tempfile.mkdtemp() + "/model.safetensors"
+    >>> sf.Diffusion(sf.MLP(2), "vp").save(file)
+    >>> sf.load(file).shape
+    (2,)
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be the name of a file or of a folder, got {path!r}")
+    with open_file(model_file(path)) as reader:
+        return _model(reader)
+
+
+def _model(reader: Reader) -> Any:
+    kind = reader.field("class", str)
+    if kind not in MODELS:
+        reader.fail("class", f"unknown model {shorten(kind)}; known: {', '.join(MODELS)}")
+    return getattr(importlib.import_module(MODELS[kind]), kind)._read(reader)
 
 
 @dataclass(frozen=True)
@@ -202,6 +233,33 @@ def open_file(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> It
             raise FormatError(f"{path}: metadata: no entry {KEY!r}; the file was not written by this library")
         config = _parse(path, metadata[KEY])
         yield Reader(path, config, file)
+
+
+class _InMemory:
+    """The part of the library's open file that `Reader` uses, on bytes."""
+
+    def __init__(self, data: bytes):
+        self._tensors = from_library(data)
+        self.keys = self._tensors.keys
+        self.get_tensor = self._tensors.__getitem__
+
+    def get_slice(self, name: str) -> _Slice:
+        return _Slice(self._tensors[name])
+
+
+class _Slice:
+    def __init__(self, array: Array):
+        self.get_shape = lambda: list(array.shape)
+        self.get_dtype = lambda: Expected.like(array).dtype
+
+
+def from_bytes(data: bytes) -> Any:
+    """Give back the model whose file content `data` is; how models are pickled."""
+    path = Path("<pickled model>")
+    with _format_errors(path):
+        length = int.from_bytes(data[:8], "little")
+        metadata = json.loads(data[8 : 8 + length])["__metadata__"]
+        return _model(Reader(path, _parse(path, metadata[KEY]), _InMemory(data)))
 
 
 @contextlib.contextmanager

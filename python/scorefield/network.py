@@ -55,6 +55,14 @@ class Network(ABC):
     def output_shape(self) -> Shape:
         """Shape of one y."""
 
+    @classmethod
+    def _count(cls, arguments: Mapping[str, Any]) -> int:
+        """Return the number of parameters that cls(**arguments) would have, without making them: for files."""
+        unsealed = object.__new__(cls)
+        vars(unsealed)["_seal"] = lambda: None
+        cls.__init__(unsealed, **arguments)
+        return int(unsealed._plan().parameter_count)
+
     def _seal(self) -> None:
         """Make the plan and the first parameters; from here on only theta can be assigned."""
         vars(self)["_core"] = self._plan()
