@@ -1,0 +1,474 @@
+"""The front door: a network, a schedule and a prediction kind that learn from data and draw more of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scorefield import _core, checkpoint, display, fitting, saving, scaling, specs
+from scorefield._arrays import choice, integer, real_array, seed_number
+from scorefield._names import parse
+from scorefield._progress import Progress
+from scorefield.checkpoint import Expected, Reader, guarded
+from scorefield.denoiser import BaseDenoiser, Condition, Conditions
+from scorefield.errors import ScheduleWarning
+from scorefield.history import Event, History
+from scorefield.losses import Denoising, Loss, resolve_loss
+from scorefield.networks import Network
+from scorefield.optim import Adam
+from scorefield.prediction import check_prediction
+from scorefield.run import Run
+from scorefield.scaling import Scaling
+from scorefield.schedules import Schedule, resolve_schedule
+from scorefield.training import Data, Learner, Settings
+
+Array = NDArray[Any]
+ENGINES = ("reference",)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Loss on data at fixed times and noise.   loss : mean over the time range.   bands : (bins,) its equal parts."""
+
+    loss: float
+    bands: Array
+
+
+class Diffusion(BaseDenoiser):
+    """A diffusion model: `fit` it on data, then `sample`.
+
+    net : the network, one output per input number.   schedule : object or name, for instance
+    ``schedules.Cosine(1000)``.
+    prediction : what the network puts out: "x0", "eps", "score", "v", "flow" or "edm". None: edm for `EDM`, flow for
+    `RectifiedFlow`, v where 1/alpha_T > 1000 (`Cosine`, `Sigmoid`), score for `Single`, else eps.
+    scale : None: the data are near mean 0 and deviation 1 (images in [-1, 1]) already. "standard": each column
+    (vectors) or channel (images, sequences) is brought there by the first `fit`. (shift, scale): x becomes (x -
+    shift) / scale.
+    engine : "reference".
+
+    Samples, and x0 everywhere, are in the units of the data; x_t, eps and score in scaled units. Sampling uses an
+    average of the weights over the training steps (EMA); ``model.raw`` is the same model without.
+
+    Raises ValueError where the prediction cannot exist (eps or score at alpha_T = 0, edm where alpha is not 1) and
+    warns (ScheduleWarning) where an error of the network would be enlarged a thousand times.
+
+    Example
+    -------
+    >>> import scorefield as sf
+    >>> x, _ = sf.datasets.moons(1000, noise=0.05, seed=0)
+    >>> model = sf.Diffusion(sf.MLP(2), sf.schedules.VP()).fit(x, steps=10, progress=False)
+    >>> model.sample(4, steps=5).shape
+    (4, 2)
+
+    Sources: Ho et al. 2020 (eps), Salimans and Ho 2022 (v), Karras et al. 2022 (edm), Liu et al. 2023 (flow); theory
+    3, 4.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        schedule: Schedule | str,
+        prediction: str | None = None,
+        *,
+        scale: Any = None,
+        engine: str = "reference",
+    ):
+        if not isinstance(net, Network):
+            raise TypeError(f"net must be a network such as sf.MLP or sf.UNet, got {net!r}")
+        if tuple(net.output_shape) != tuple(net.shape):
+            raise ValueError(
+                f"the network puts out {net.output_shape} for inputs of {net.shape}; they must be the same"
+            )
+        self._learner = Learner(net)
+        self._schedule = resolve_schedule(schedule)
+        self._prediction = check_prediction(prediction, self._schedule)
+        self._engine = choice(engine, "engine", ENGINES)
+        self._scale = scale if scale is None or (isinstance(scale, str) and scale == "standard") else "given"
+        self._scaling = scaling.given(scale, net.shape) if self._scale == "given" else None
+        self._condition_scaling: Scaling | None = None
+        self._loss: Loss | None = None  # of the last fit
+        self._average = True
+        self._loaded: tuple[Array, Any] | None = None  # weights and the core's object that holds them
+
+    # What every denoiser gives to BaseDenoiser.
+
+    @property
+    def _conditions(self) -> Conditions:
+        return Conditions(self.net.classes is not None, self.net.classes, self.net.condition)
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.float32)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The noise schedule."""
+        return self._schedule
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return tuple(self.net.shape)
+
+    def _bind(self, condition: Condition) -> Any:
+        values = fitting.flat(self._condition_units(condition.condition))
+        return _core.NetworkDenoiser(
+            self._inference(), self.schedule._core, self._prediction, condition.labels, values, start=condition.start
+        )
+
+    def _inference(self) -> Any:
+        """Return the core's object that holds the weights, made anew only when they have changed."""
+        self._require_units()
+        weights, loaded = self._learner.weights(average=self._average), self._loaded
+        if loaded is None or loaded[0] is not weights:
+            loaded = self._loaded = (weights, _core.Inference(self.net._core, self._engine, weights))
+        return loaded[1]
+
+    def _decode(self, x0: Array) -> Array:
+        return x0 if self._scaling is None else self._scaling.decode(x0)
+
+    # Training.
+
+    def fit(
+        self,
+        x: ArrayLike,
+        labels: Any = None,
+        *,
+        steps: int,
+        condition: ArrayLike | None = None,
+        batch_size: int = 128,
+        lr: float | None = None,
+        loss: Loss | str | None = None,
+        optimizer: Any = "adam",
+        ema: float = 0.999,
+        p_uncond: float = 0.1,
+        sample_weight: ArrayLike | str | None = None,
+        noise: ArrayLike | None = None,
+        condition_noise: float = 0.0,
+        validation: Any = None,
+        run: Run | str | os.PathLike[str] | None = None,
+        every: int = 50,
+        shards: int | None = None,
+        seed: int | None = 0,
+        callback: Callable[[Event], object] | None = None,
+        progress: Progress = None,
+    ) -> Diffusion:
+        """Train for `steps` steps, going on from where the model stands; returns the model.
+
+        x : (n, *shape).   labels : (n,) int, None or -1 = no label.   condition : (n, *net.condition).
+        lr : learning rate, 1e-3 if not given; belongs into the optimiser if that is an object.   ema : decay of the
+        average of the weights, 0 = none.   p_uncond : share of rows whose label and condition are hidden, for
+        guidance.
+        sample_weight : (n,) or "balanced", how often rows are drawn.   noise : (n, *shape), the fixed noise of each
+        row.
+        condition_noise : deviation of noise added to `condition`.   validation : held-out x, or (x, labels), or
+        (x, labels, condition): its loss at fixed times and noise stands in every event.
+        run : a folder or `Run` for checkpoints; calling again finishes what is unfinished, bit for bit.
+        every : steps between events, which are kept in `history`; callback(event) returning True ends the training
+        tidily.
+        shards : parts of a batch whose gradients are summed, by default from batch size and network; part of the
+        result.
+        seed : the same call gives the same weights; ``fit(steps=a).fit(steps=b)`` gives those of ``fit(steps=a + b)``.
+
+        Ctrl-C leaves the model at its last whole step, saves the run, and raises KeyboardInterrupt. Raises
+        NonFiniteError if loss or gradient are not finite, with the model back at the last event; RuntimeError if the
+        model is being trained by another thread; ValueError or TypeError for data and settings that make no sense.
+        Warns (DataWarning) if x is far from mean 0 and deviation 1 and has no scale.
+        """
+        events = self.fit_iter(
+            x,
+            labels,
+            steps=steps,
+            condition=condition,
+            batch_size=batch_size,
+            lr=lr,
+            loss=loss,
+            optimizer=optimizer,
+            ema=ema,
+            p_uncond=p_uncond,
+            sample_weight=sample_weight,
+            noise=noise,
+            condition_noise=condition_noise,
+            validation=validation,
+            run=run,
+            every=every,
+            shards=shards,
+            seed=seed,
+            progress=progress,
+        )
+        fitting.finish(events, callback)
+        return self
+
+    def fit_iter(
+        self,
+        x: ArrayLike,
+        labels: Any = None,
+        *,
+        steps: int,
+        condition: ArrayLike | None = None,
+        batch_size: int = 128,
+        lr: float | None = None,
+        loss: Loss | str | None = None,
+        optimizer: Any = "adam",
+        ema: float = 0.999,
+        p_uncond: float = 0.1,
+        sample_weight: ArrayLike | str | None = None,
+        noise: ArrayLike | None = None,
+        condition_noise: float = 0.0,
+        validation: Any = None,
+        run: Run | str | os.PathLike[str] | None = None,
+        every: int = 50,
+        shards: int | None = None,
+        seed: int | None = 0,
+        progress: Progress = None,
+    ) -> Iterator[Event]:
+        """Train as `fit` does, as a generator of events: the caller plots, stops by `break`, and goes on by another
+        fit.
+
+        The model can be used at every event. Arguments and errors as in `fit`; arguments are checked at once, the
+        first step is made when the first event is asked for.
+        """
+        data = self._data(x, labels, condition, noise, sample_weight)
+        held_out = None if validation is None else self._held_out(validation)
+        if condition_noise and data.condition is None:
+            raise ValueError("condition_noise needs a condition to add noise to")
+        if self._scale is None:
+            scaling.warn_of_units(data.x)
+        chosen, seed = resolve_loss(loss, self._prediction), seed_number(seed)
+
+        def settings(begin: int) -> Settings:
+            return fitting.settings_of(
+                steps=steps,
+                begin=begin,
+                batch_size=batch_size,
+                lr=lr,
+                loss=chosen,
+                optimizer=optimizer,
+                ema=ema,
+                p_uncond=p_uncond,
+                condition_noise=condition_noise,
+                shards=shards,
+                seed=seed,
+            )
+
+        return fitting.train(self, data, held_out, settings, steps=steps, every=every, run=run, progress=progress)
+
+    def evaluate(
+        self,
+        x: ArrayLike,
+        labels: Any = None,
+        *,
+        condition: ArrayLike | None = None,
+        bins: int = 10,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Return the loss on data at fixed times and noise: the same arguments give the same numbers.
+
+        x : (n, *shape); labels, condition as in `fit`.   bins : equal parts of the time range, 1 to 1000.
+        The loss is that of the last fit, before any the default; its value is the mean of the bands.
+        """
+        data = self._units(self._data(x, labels, condition))
+        bins, seed = integer(bins, "bins", 1, 1000), seed_number(seed)
+        loss = self._loss or resolve_loss(None, self._prediction)
+        weights = self._learner.weights(average=self._average)
+        trainer = _core.Trainer(
+            self.net._core,
+            self._engine,
+            weights,
+            loss._bind(self.schedule, self._prediction, self.shape),
+            Adam()._bind(),
+            ema=0.0,
+            batch_size=1,
+        )
+        loss, bands = trainer.evaluate(
+            fitting.flat(data.x), data.labels, fitting.flat(data.condition), None, bins=bins, seed=seed, average=False
+        )
+        return Evaluation(float(loss), bands)
+
+    def _data(self, x: Any, labels: Any, condition: Any, noise: Any = None, sample_weight: Any = None) -> Data:
+        x = fitting.rows(x, self.shape)
+        known = fitting.labels_for(self.net, labels, len(x))
+        return Data(
+            x,
+            known,
+            fitting.condition_for(self.net, condition, len(x)),
+            None if noise is None else real_array(noise, "noise", shape=x.shape),
+            fitting.weights_of_rows(sample_weight, known, len(x)),
+        )
+
+    def _held_out(self, validation: Any) -> Data:
+        parts = validation if isinstance(validation, tuple) else (validation,)
+        if not 1 <= len(parts) <= 3:
+            raise ValueError(f"validation must be x, (x, labels) or (x, labels, condition), got {len(parts)} parts")
+        x, labels, condition = (*parts, None, None)[:3]
+        return self._data(x, labels, condition)
+
+    def _learn_units(self, data: Data) -> None:
+        if self._scale == "standard" and self._scaling is None:
+            self._scaling = scaling.standard(data.x)
+            if data.condition is not None:
+                self._condition_scaling = scaling.standard(data.condition)
+
+    def _units(self, data: Data) -> Data:
+        self._require_units()
+        x = data.x if self._scaling is None else self._scaling.encode(data.x)
+        return dataclasses.replace(data, x=x, condition=self._condition_units(data.condition))
+
+    def _condition_units(self, condition: Array | None) -> Array | None:
+        if condition is None or self._condition_scaling is None:
+            return condition
+        return self._condition_scaling.encode(condition)
+
+    def _require_units(self) -> None:
+        if self._scale is not None and self._scaling is None:
+            raise ValueError("scale='standard' is learnt from the data: call fit before asking the model")
+
+    def _trainer(self, settings: Settings) -> Any:
+        self._loss = settings.loss
+        return _core.Trainer(
+            self.net._core,
+            self._engine,
+            self.net.theta,
+            settings.loss._bind(self.schedule, self._prediction, self.shape),
+            settings.optimizer._bind(),
+            ema=settings.ema,
+            seed=settings.seed,
+            batch_size=settings.batch_size,
+            shards=settings.shards,
+            p_uncond=settings.p_uncond,
+        )
+
+    # The model as an object.
+
+    @property
+    def net(self) -> Network:
+        """The network; ``net.theta`` are the weights of the last step, not their average."""
+        net: Network = self._learner.net
+        return net
+
+    @property
+    def step(self) -> int:
+        """Training steps made so far."""
+        return self._learner.step
+
+    @property
+    def history(self) -> History:
+        """What training reported: arrays by name, an entry per event."""
+        return self._learner.history
+
+    @property
+    def raw(self) -> Diffusion:
+        """The same model, sampling with the weights of the last step instead of their average."""
+        other = self._twin()
+        other._average = False
+        return other
+
+    def copy(self) -> Diffusion:
+        """Return a model with weights, optimiser state, step and history of its own."""
+        other = self._twin()
+        other._learner = self._learner.copy()
+        return other
+
+    def _twin(self) -> Diffusion:
+        """Return another object with everything in common but the loaded weights."""
+        other = object.__new__(Diffusion)
+        vars(other).update(vars(self), _loaded=None)
+        return other
+
+    def reset(self, seed: int = 0) -> Diffusion:
+        """Forget all training and draw new first weights; returns the model.   seed : as the network's ``seed``."""
+        self._learner.restart(seed_number(seed))
+        if self._scale == "standard":
+            self._scaling = self._condition_scaling = None
+        return self
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model, with all that training needs to go on, to one .safetensors file; `scorefield.load` reads it.
+
+        The file replaces an older one in one step, when it is on the disk. ValueError for a schedule or a scale that
+        only this program knows. OSError of the system is passed on, with the older file untouched.
+        """
+        checkpoint.save(fitting.save_path(path), *self._content())
+
+    def _content(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        config, tensors = saving.learner_content(self._learner)
+        for name, found in (("scale", self._scaling), ("condition", self._condition_scaling)):
+            if found is not None:
+                tensors |= {f"{name}.shift": found.shift, f"{name}.factor": found.factor}
+        learnt = {"learnt": [self._scaling is not None, self._condition_scaling is not None]}
+        return {**self._identity(), **config, **learnt}, tensors
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "class": "Diffusion",
+            "network": specs.network_spec(self.net),
+            "schedule": specs.schedule_spec(self.schedule),
+            "prediction": self._prediction,
+            "scale": self._scale,
+            "engine": self._engine,
+        }
+
+    @classmethod
+    def _read(cls, reader: Reader) -> Diffusion:
+        """Make the model that a file describes; FormatError for anything that is none."""
+        net, schedule = specs.read_network(reader), specs.read_schedule(reader)
+        words = {"engine": reader.field("engine", str), "scale": reader.field("scale", (str, type(None)))}
+        if words["scale"] == "given":
+            words["scale"] = (0, 1)  # the numbers come with the tensors
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ScheduleWarning)
+            kind = reader.field("prediction", str)
+            model: Diffusion = guarded(reader, "prediction, scale or engine", lambda: cls(net, schedule, kind, **words))
+        learnt = _learnt(reader, net)
+        extra = {f"{name}.{part}": Expected(shape) for name, shape in learnt.items() for part in ("shift", "factor")}
+        model._learner, tensors = saving.read_learner(reader, net, schedule, extra)
+        scales = {name: Scaling(tensors[f"{name}.shift"], tensors[f"{name}.factor"]) for name in learnt}
+        for name, found in scales.items():
+            if not (found.factor > 0).all():
+                reader.fail(f"tensor {name}.factor", "must be > 0")
+        model._scaling, model._condition_scaling = scales.get("scale"), scales.get("condition")
+        model._loss = _read_loss(model._learner.record)
+        return model
+
+    def _become(self, other: Diffusion) -> None:
+        self._learner.become(other._learner)
+        self._scaling, self._condition_scaling = other._scaling, other._condition_scaling
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return checkpoint.from_bytes, (checkpoint.pack(*self._content()),)
+
+    def __repr__(self) -> str:
+        return f"Diffusion({self.net!r}, {self.schedule}, prediction={self._prediction!r}, scale={self._scale!r})"
+
+    def __str__(self) -> str:
+        return display.as_text(self)
+
+    def _repr_html_(self) -> str:
+        return display.as_html(self)
+
+    def _facts(self) -> list[str]:
+        return [f"prediction {self._prediction}", f"scale {'none' if self._scale is None else self._scale}"]
+
+
+def _learnt(reader: Reader, net: Network) -> dict[str, tuple[int, ...]]:
+    """Return the scales that a file holds, with their shapes."""
+    flags = reader.field("learnt", list)
+    if len(flags) != 2 or not all(isinstance(flag, bool) for flag in flags):
+        reader.fail("learnt", f"expected two of true and false, got {flags!r:.80}")
+    shapes = {"scale": tuple(net.shape), "condition": tuple(net.condition or (1,))}
+    return {name: shape for flag, (name, shape) in zip(flags, shapes.items(), strict=True) if flag}
+
+
+def _read_loss(record: dict[str, Any] | None) -> Loss | None:
+    """Return the loss of the last fit; None where it was one written in Python, which a file cannot bring back."""
+    try:
+        return None if record is None else parse(record["settings"]["loss"], "loss", {"Denoising": Denoising})
+    except (TypeError, ValueError):
+        return None
