@@ -101,9 +101,13 @@ double gradient(const Engine<S>& engine, const Weights& weights, const Inputs<S>
 
 template <class S>
 std::vector<std::unique_ptr<Tape>> inference_tapes(const Engine<S>& engine, Index n) {
-  const Index team = std::max<Index>(1, std::min(threads(), n)), rows = std::clamp<Index>((n + team - 1) / team, 1, 32);
+  using Use = typename Engine<S>::Use;
+  constexpr std::size_t enough = std::size_t{1} << 28;  // bytes: more would only leave the caches
+  const Index team = std::max<Index>(1, std::min(threads(), n));
+  Index rows = std::clamp<Index>((n + team - 1) / team, 1, 32);
+  while (rows > 1 && engine.tape_bytes(rows, Use::inference) > enough) rows /= 2;
   std::vector<std::unique_ptr<Tape>> tapes;
-  for (Index i = 0; i < team; ++i) tapes.push_back(engine.tape(rows, Engine<S>::Use::inference));
+  for (Index i = 0; i < team; ++i) tapes.push_back(engine.tape(rows, Use::inference));
   return tapes;
 }
 

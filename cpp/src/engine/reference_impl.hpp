@@ -97,7 +97,7 @@ template <class S>
 std::size_t ReferenceEngine<S>::tape_bytes(Index rows, Use use) const {
   const bool training = use == Use::training;
   Index numbers = reference::ScratchSizes::of(*plan_, rows, training).total();
-  for (const nn::Shape& s : plan_->tensors) numbers += rows * s.size() * (training ? 2 : 1);
+  numbers += rows * reference::Places::of(*plan_, training).total() * (training ? 2 : 1);
   return static_cast<std::size_t>(numbers) * sizeof(S);
 }
 

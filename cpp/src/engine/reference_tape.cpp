@@ -67,6 +67,65 @@ ScratchSizes ScratchSizes::of(const nn::Plan& plan, Index rows, bool training) {
   return most;
 }
 
+namespace {
+
+/// The last operation that reads each tensor; none ends the life of the output.
+std::vector<std::size_t> last_reads(const nn::Plan& plan) {
+  std::vector<std::size_t> last(plan.tensors.size(), 0);
+  for (std::size_t i = 0; i < plan.ops.size(); ++i) {
+    for (const nn::Tensor t : nn::reads(plan.ops[i])) last[static_cast<std::size_t>(t)] = i;
+  }
+  last[static_cast<std::size_t>(plan.output)] = plan.ops.size();
+  return last;
+}
+
+std::size_t take(std::vector<std::size_t>& free, Places& places, Index numbers) {
+  const auto size = [&](std::size_t p) { return places.numbers[p]; };
+  const auto better = [&](std::size_t a, std::size_t b) {  // those that fit before those that do not; nearest first
+    const bool fits_a = size(a) >= numbers, fits_b = size(b) >= numbers;
+    return fits_a != fits_b ? fits_a : (fits_a ? size(a) < size(b) : size(a) > size(b));
+  };
+  const auto best = std::ranges::min_element(free, better);
+  if (best == free.end()) {
+    places.numbers.push_back(numbers);
+    return places.numbers.size() - 1;
+  }
+  const std::size_t p = *best;
+  free.erase(best);
+  places.numbers[p] = std::max(places.numbers[p], numbers);
+  return p;
+}
+
+}  // namespace
+
+Places Places::of(const nn::Plan& plan, bool training) {
+  Places places{std::vector<std::size_t>(plan.tensors.size()), {}};
+  const std::vector<std::size_t> last = last_reads(plan);
+  std::vector<std::size_t> free;
+  const auto give = [&](nn::Tensor t) {
+    places.place[static_cast<std::size_t>(t)] = take(free, places, plan.shape(t).size());
+  };
+  for (const nn::Input& input : plan.inputs) give(input.tensor);
+  for (std::size_t i = 0; i < plan.ops.size(); ++i) {
+    give(nn::writes(plan.ops[i]));
+    std::vector<nn::Tensor> read = nn::reads(plan.ops[i]);
+    std::ranges::sort(read);
+    const auto [end, unused] = std::ranges::unique(read);
+    read.erase(end, unused);
+    for (const nn::Tensor t : read) {
+      const auto k = static_cast<std::size_t>(t);
+      if (!training && last[k] == i) free.push_back(places.place[k]);
+    }
+  }
+  return places;
+}
+
+Index Places::total() const {
+  Index sum = 0;
+  for (const Index n : numbers) sum += n;
+  return sum;
+}
+
 Index ScratchSizes::total() const {
   Index sum = 2 * weights + 4 * channels + 2 * mask;
   for (const Index b : buffers) sum += b;

@@ -47,14 +47,28 @@ struct ScratchSizes {
   Index total() const;
 };
 
+/// Where the tensors of a plan live. Training keeps them all; inference gives the place of a tensor that nobody reads
+/// any more to a later one (the smallest that fits, else the largest, which grows).
+struct Places {
+  std::vector<std::size_t> place;  // of each tensor
+  std::vector<Index> numbers;      // per sample, of each place
+  static Places of(const nn::Plan& plan, bool training);
+  Index total() const;
+};
+
 template <class S>
 class ReferenceTape final : public Tape {
  public:
   ReferenceTape(const nn::Plan& plan, Index rows, bool training) : rows_(rows), training_(training) {
     const ScratchSizes sizes = ScratchSizes::of(plan, rows, training);
-    for (const nn::Shape& s : plan.tensors) {
-      values.emplace_back(rows * s.positions(), s.channels);
-      grads.emplace_back(training ? rows * s.positions() : 0, s.channels);
+    const Places places = Places::of(plan, training);
+    for (const Index numbers : places.numbers) {
+      value_memory_.emplace_back(static_cast<std::size_t>(rows * numbers));
+      if (training) grad_memory_.emplace_back(static_cast<std::size_t>(rows * numbers));
+    }
+    for (const std::size_t p : places.place) {
+      values.push_back(value_memory_[p].data());
+      grads.push_back(training ? grad_memory_[p].data() : nullptr);
     }
     for (std::size_t i = 0; i < sizes.buffers.size(); ++i)
       buffers[i].resize(static_cast<std::size_t>(sizes.buffers[i]));
@@ -73,7 +87,7 @@ class ReferenceTape final : public Tape {
     return {b.data(), rows, cols};
   }
 
-  std::vector<Matrix<S>> values, grads;  // per tensor: (samples positions, channels)
+  std::vector<S*> values, grads;  // per tensor: (samples positions, channels)
   std::array<std::vector<S>, static_cast<std::size_t>(Buffer::count)> buffers;
   std::vector<S> weights, dweights;
   Matrix<S> moments;         // four rows: mean, rstd, two sums
@@ -81,6 +95,7 @@ class ReferenceTape final : public Tape {
   std::vector<char> needed;  // per tensor: does anything that is asked for depend on its gradient
 
  private:
+  std::vector<std::vector<S>> value_memory_, grad_memory_;  // per place
   Index rows_;
   bool training_;
 };
@@ -112,10 +127,10 @@ struct Pass {
   }
 
  private:
-  OutMap<S> part(std::vector<Matrix<S>>& all, nn::Tensor t, Index first, Index count) const {
+  OutMap<S> part(const std::vector<S*>& all, nn::Tensor t, Index first, Index count) const {
     const nn::Shape& s = plan.shape(t);
     const Index p = s.positions();
-    return {all[static_cast<std::size_t>(t)].data() + first * p * s.channels, count * p, s.channels};
+    return {all[static_cast<std::size_t>(t)] + first * p * s.channels, count * p, s.channels};
   }
 };
 
