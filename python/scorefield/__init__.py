@@ -22,7 +22,6 @@ _HOMES = {  # module -> the names that `sf` offers from it
     "checkpoint": ("load",),
     "classifier": ("Classifier",),
     "conversion": ("convert",),
-    "conversion": ("convert",),
     "denoiser": ("Denoiser",),
     "derivatives": ("gradcheck",),
     "diffusion": ("Diffusion",),
