@@ -73,10 +73,11 @@ Array<S> convert(const Array<S>& value, const Array<S>& x_t, const Times1D& t, c
                  const std::string& source, const std::string& goal) {
   Array<S> out = like(value);
   const Prediction from = parse_prediction(source), to = parse_prediction(goal);
+  const bool flow = from == Prediction::flow || to == Prediction::flow;  // nothing else is made of rates
   std::vector<Conversion> c;
   for (Index i = 0; i < t.size(); ++i) {
     const double u = t.data()[i];
-    c.push_back(conversion(from, to, schedule.at(u), schedule.rates(u), schedule.sigma_data()));
+    c.push_back(conversion(from, to, schedule.at(u), flow ? schedule.rates(u) : Rates{}, schedule.sigma_data()));
   }
   const InMap<S> y = view(value), noisy = view(x_t);
   OutMap<S> result = writable(out);

@@ -36,6 +36,8 @@ __all__ = [
     "Table",
 ]
 
+MOST_STEPS = 1_000_000  # of a discrete schedule
+
 
 def _settle(schedule: Schedule, **fields: Any) -> None:
     """Put checked values into a frozen dataclass, once, while it is made."""
@@ -254,7 +256,7 @@ class Geometric(Discrete):
     sigma_max: float
 
     def __post_init__(self) -> None:
-        _settle(self, T=integer(self.T, "T", 2), **_floats(self, "sigma_min", "sigma_max"))
+        _settle(self, T=integer(self.T, "T", 2, MOST_STEPS), **_floats(self, "sigma_min", "sigma_max"))
         self._core  # noqa: B018 - checks the numbers
 
     def _make(self) -> Any:
@@ -407,7 +409,7 @@ class Single(Unit):
 
 
 def _steps(T: object) -> int:
-    return integer(T, "T", 1)
+    return integer(T, "T", 1, MOST_STEPS)
 
 
 def _floats(schedule: Schedule, *names: str) -> dict[str, float]:

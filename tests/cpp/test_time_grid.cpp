@@ -26,6 +26,15 @@ TEST(TimeGrid, PublishedDiscreteGrids) {
   EXPECT_EQ(linspace(schedule, 10), (Grid{1000, 889, 778, 667, 556, 445, 334, 223, 112, 1, 0}));
 }
 
+// Halves go to the even timestep, as in NumPy and hence in diffusers: 812.5 -> 812, 937.5 -> 938.
+TEST(TimeGrid, WholeTimesAreTheNearest) {
+  const DiscreteVp schedule = linear_schedule();
+  const Grid trailing16 = trailing(schedule, 16), linspace7 = linspace(schedule, 7);
+  EXPECT_EQ(trailing16[1], 938);
+  EXPECT_EQ(trailing16[3], 812);
+  EXPECT_EQ(linspace7, (Grid{1000, 833, 667, 501, 334, 167, 1, 0}));  // 999, 832.5, 666, 499.5, 333, 166.5, 0 in t - 1
+}
+
 TEST(TimeGrid, EveryStepOfTheScheduleIsAGrid) {
   const DiscreteVe ladder(geometric_sigmas(5, 0.01, 1));
   for (const Grid& grid : {trailing(ladder, 5), leading(ladder, 5), linspace(ladder, 5)})
@@ -99,6 +108,7 @@ TEST(TimeGrid, WhatAScheduleCannotCarryIsRefusedWithAWayOut) {
   EXPECT_NE(refusal([] { karras(RectifiedFlow(), 5); }).find("alpha is 0 at t_max"), std::string::npos);
   EXPECT_NE(refusal([] { karras(Vp(), 5, 0); }).find("rho must be > 0"), std::string::npos);
   EXPECT_NE(refusal([] { linspace(Vp(), 0); }).find("steps must be >= 1"), std::string::npos);
+  EXPECT_NE(refusal([] { linspace(Vp(), Index{1} << 40); }).find("at most 10 million"), std::string::npos);
   EXPECT_NE(refusal([] { linspace(Vp(), 5, 1); }).find("t_end must lie in 0..1"), std::string::npos);
   EXPECT_NE(refusal([] { linspace(Single(), 5); }).find("Langevin"), std::string::npos);
   EXPECT_NE(refusal([&] { leading(schedule, 4, 0, 3); }).find("must fall, but entry 4 is 3 after 1"),

@@ -136,6 +136,7 @@ def test_resolve_times_takes_grids_names_and_arrays():
         (lambda: Leading(offset=-1), ValueError, "offset must be an integer >= 0"),
         (lambda: Karras(rho=0), ValueError, "rho must be a number > 0"),
         (lambda: Linspace()(VP(), 0), ValueError, "steps must be an integer >= 1, got 0"),
+        (lambda: Linspace()(VP(), 2**40), ValueError, "at most 10 million"),
         (lambda: Linspace()(VP(), 2.5), TypeError, "steps must be an integer"),
         (lambda: Linspace()("vp", 3), TypeError, "schedule must be a Schedule, got str"),
         (lambda: Linspace(t_end=1)(VP(), 3), ValueError, r"t_end must lie in 0\.\.1"),

@@ -8,6 +8,11 @@
 namespace scorefield {
 namespace {
 
+/// Only the flow is made of rates; of a schedule known by its functions alone they cost several calls.
+Rates rates_for(Prediction kind, const Schedule& schedule, double t) {
+  return kind == Prediction::flow ? schedule.rates(t) : Rates{};
+}
+
 bool divided_by_sigma(Prediction kind) { return kind == Prediction::score || kind == Prediction::energy; }
 
 }  // namespace
@@ -31,13 +36,15 @@ double output_scale(Prediction kind, const Level& t, const Schedule& schedule) {
 }
 
 ToX0 network_to_x0(Prediction kind, const Level& t, const Schedule& schedule) {
-  if (!divided_by_sigma(kind) || schedule.single()) return to_x0(kind, t, schedule.rates(t.t), schedule.sigma_data());
+  if (!divided_by_sigma(kind) || schedule.single())
+    return to_x0(kind, t, rates_for(kind, schedule, t.t), schedule.sigma_data());
   const ToX0 noise = to_x0(Prediction::eps, t, {}, 1);  // -sigma score is the noise
   return {noise.x, kind == Prediction::score ? -noise.y : noise.y};
 }
 
 Target network_target(Prediction kind, const Level& t, const Schedule& schedule) {
-  if (!divided_by_sigma(kind) || schedule.single()) return target(kind, t, schedule.rates(t.t), schedule.sigma_data());
+  if (!divided_by_sigma(kind) || schedule.single())
+    return target(kind, t, rates_for(kind, schedule, t.t), schedule.sigma_data());
   return {0, kind == Prediction::score ? -1.0 : 1.0};
 }
 

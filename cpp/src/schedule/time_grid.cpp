@@ -10,7 +10,7 @@ namespace {
 
 void require_request(const Schedule& schedule, Index steps, double t_end) {
   require(!schedule.single(), "Single has one noise level and no way from noise to data; sample it with Langevin");
-  require(steps >= 1, "steps must be >= 1, got ", steps);
+  require(steps >= 1 && steps <= 10'000'000, "steps must be >= 1 and at most 10 million, got ", steps);
   require(t_end >= 0 && t_end < schedule.t_max(), "t_end must lie in 0..", schedule.t_max(), " (below it), got ",
           t_end);
 }
