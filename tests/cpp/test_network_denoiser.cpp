@@ -94,20 +94,25 @@ TEST(NetworkDenoiser, ConditionsBelongToGlobalSamples) {
   EXPECT_THROW(denoise(all, x, {&t, 1}, 9), std::invalid_argument);
 }
 
-TEST(NetworkDenoiser, PullbackIsTheTransposedDerivative) {
-  const auto schedule = std::make_shared<Vp>();
-  const NetworkDenoiser denoiser(network(), schedule, Prediction::v, {labels});
+void expect_pullback(const std::shared_ptr<const Schedule>& schedule, Prediction prediction) {
+  const NetworkDenoiser denoiser(network(), schedule, prediction, {labels});
   const Matrix<double> x = normal(7, 3), c = normal(14, 3).bottomRows(7), along = normal(21, 3).bottomRows(7);
   const auto t = levels(*schedule, 7);
   Matrix<double> x0(7, 3), dx(7, 3);
   denoiser.pullback(x, t, 0, c, x0, dx);
   EXPECT_EQ(x0, denoise(denoiser, x, t, 0));
   const double h = 1e-2;
-  const Matrix<double> slope =
-      (denoise(denoiser, x + h * along, t, 0) - denoise(denoiser, x - h * along, t, 0)) / (2 * h);
-  for (Index r = 0; r < 7; ++r) {  // float32 answers to 1e-7, over h: 1e-5; third derivatives times h^2: 1e-4
-    EXPECT_NEAR(dx.row(r).dot(along.row(r)), slope.row(r).dot(c.row(r)), 3e-4);
+  const Matrix<double> difference = denoise(denoiser, x + h * along, t, 0) - denoise(denoiser, x - h * along, t, 0);
+  for (Index r = 0; r < 7; ++r) {
+    // float32 answers to 1e-7 times their scale b, over h; third derivatives times h^2.
+    const double scale = network_to_x0(prediction, t[static_cast<std::size_t>(r)], *schedule).y;
+    EXPECT_NEAR(dx.row(r).dot(along.row(r)), difference.row(r).dot(c.row(r)) / (2 * h), 3e-4 * (1 + std::abs(scale)));
   }
+}
+
+TEST(NetworkDenoiser, PullbackIsTheTransposedDerivative) {
+  expect_pullback(std::make_shared<Vp>(), Prediction::v);
+  expect_pullback(std::make_shared<Edm>(0.5, 4, 1), Prediction::edm);  // where c_in is not 1
 }
 
 TEST(NetworkDenoiser, KnowsItsScoreWithoutNoise) {
@@ -151,9 +156,15 @@ TEST(NetworkInputs, WhatIsNotSetIsNone) {
   const Inputs<float> in = inputs.first(2);
   for (std::size_t i = 0; i < plan.inputs.size(); ++i) {
     const auto& name = plan.inputs[i].name;
-    if (name == "label") EXPECT_EQ(in.values[i], (Matrix<float>(2, 1) << -1, 2).finished());
-    if (name == "vector") EXPECT_EQ(in.values[i], (Matrix<float>(2, 2) << 0, 0, 5, 6).finished());
-    if (name == "x") EXPECT_TRUE(in.values[i].isZero());
+    if (name == "label") {
+      EXPECT_EQ(in.values[i], (Matrix<float>(2, 1) << -1, 2).finished());
+    }
+    if (name == "vector") {
+      EXPECT_EQ(in.values[i], (Matrix<float>(2, 2) << 0, 0, 5, 6).finished());
+    }
+    if (name == "x") {
+      EXPECT_TRUE(in.values[i].isZero());
+    }
   }
   inputs.drop_condition(1);
   EXPECT_EQ(inputs.condition(1)[0], 0);

@@ -7,11 +7,11 @@ import time
 
 import numpy as np
 import pytest
-from scorefield.networks import MLP, UNet
 
 from scorefield import _core, schedules
 from scorefield.errors import NonFiniteError
 from scorefield.losses import Denoising, Loss
+from scorefield.networks import MLP, UNet
 from scorefield.optim import SGD, Adam
 
 VP = schedules.VP()

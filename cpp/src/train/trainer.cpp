@@ -93,20 +93,21 @@ void Trainer::draw() {
        Noise(recipe_.seed, Stream::condition_noise, step));
 }
 
+/// A loss that must not be called in parallel: a forward pass for its sake; another one, with the tape, will follow.
+Matrix<float> Trainer::ask_together(const Inputs<float>& inputs) {
+  Matrix<float> y(batch_.size(), batch_.target.cols()), dy(y.rows(), y.cols());
+  infer<float>(*engine_, *weights_, inputs, inference_tapes(*engine_, batch_.size()), y);
+  objective_->together(batch_, y, dy);
+  return dy;
+}
+
 double Trainer::differentiate(const Interrupt& interrupt) {
   if (!std::exchange(loaded_, true)) engine_->load(theta_.data(), *weights_);
   Inputs<float> inputs = batch_.inputs.first(batch_.size());
   inputs.dropout = Noise(recipe_.seed, Stream::dropout, static_cast<std::uint32_t>(step_));
   inputs.interrupt = &interrupt;
   const double n = static_cast<double>(batch_.size());
-  Matrix<float> given;
-  if (objective_->whole()) {  // forward twice: once for the loss, which is not ours to call in parallel, and once for
-                              // the tape
-    Matrix<float> y(batch_.size(), batch_.target.cols());
-    infer<float>(*engine_, *weights_, inputs, inference_tapes(*engine_, batch_.size()), y);
-    given.resize(y.rows(), y.cols());
-    objective_->together(batch_, y, given);
-  }
+  const Matrix<float> given = objective_->whole() ? ask_together(inputs) : Matrix<float>();
   const Loss<float> loss = [&](Index first, In<float> y, Out<float> dy) {
     for (Index r = 0; r < y.rows(); ++r) {
       const auto i = static_cast<std::size_t>(first + r);
@@ -129,11 +130,11 @@ double Trainer::update(double loss) {
   if (!std::isfinite(loss)) throw NonFiniteError("loss became " + written(loss) + at);
   const double squared = squared_norm(dtheta_);
   if (!std::isfinite(squared)) throw NonFiniteError("the gradient's norm became " + written(squared) + at);
-  const double norm = scorefield::step(*optimizer_, theta_, dtheta_);
+  scorefield::step(*optimizer_, theta_, dtheta_, squared);
   if (times_) times_->observe(batch_.t, batch_.value);
   loaded_ = false;
   ++step_;
-  return norm;
+  return std::sqrt(squared);
 }
 
 std::span<const float> Trainer::average() const {

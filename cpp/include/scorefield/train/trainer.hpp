@@ -64,7 +64,7 @@ class Trainer {
   };
   void draw();                                              // the batch of this step
   double differentiate(const Interrupt& interrupt);         // its loss; dtheta_
-  double weigh(const Matrix<float>& y, Matrix<float>& dy);  // loss and dy, by the calling thread
+  Matrix<float> ask_together(const Inputs<float>& inputs);  // dy from a loss that sees the whole batch
   double update(double loss);                               // the norm of the gradient
 
   std::shared_ptr<const Engine<float>> engine_;
