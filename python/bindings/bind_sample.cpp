@@ -4,6 +4,7 @@
 #include "scorefield/sample/ddim.hpp"
 #include "scorefield/sample/ddim_inversion.hpp"
 #include "scorefield/sample/dpm_solver_pp.hpp"
+#include "scorefield/sample/heun.hpp"
 #include "scorefield/sample/renoise.hpp"
 
 namespace scorefield::bindings {
@@ -147,6 +148,11 @@ void register_sample(py::module_& m) {
   bind<Ddim, double>(m, "Ddim", py::arg("eta"));
   bind<DdimInversion>(m, "DdimInversion");
   bind<DpmSolverPp, int>(m, "DpmSolverPp", py::arg("order"));
+  py::class_<Heun, Sampler, std::shared_ptr<Heun>>(m, "Heun").def(
+      py::init([](double amount, double low, double high, double noise) {
+        return std::make_shared<Heun>(Churn{amount, low, high, noise});
+      }),
+      py::arg("S_churn"), py::arg("S_tmin"), py::arg("S_tmax"), py::arg("S_noise"));
   bind<Renoise>(m, "Renoise");
   register_python_sampler(m);
   py::class_<PausableRun>(m, "Sampling")

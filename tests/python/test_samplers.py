@@ -1,6 +1,7 @@
 """Samplers from Python: the law suite, samplers of one's own, names, and every schedule with every sampler."""
 
 import pickle
+from math import inf  # noqa: F401 - in the repr of Heun
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scorefield as sf
-from scorefield.samplers import DDIM, Ancestral, DPMSolverPP, Euler, EulerAncestral, Renoise
+from scorefield.samplers import DDIM, Ancestral, DPMSolverPP, Euler, EulerAncestral, Heun, Renoise
 from scorefield.testing import check_sampler
 
 ALL = [
@@ -21,6 +22,8 @@ ALL = [
     DPMSolverPP(2),
     DPMSolverPP(3),
     Renoise(),
+    Heun(),
+    Heun(S_churn=20),
 ]
 
 
@@ -213,7 +216,7 @@ def test_every_sampler_finds_the_mixture():
 def test_every_schedule_carries_every_sampler(schedule):
     truth = three()
     exact = truth.denoiser(schedule)
-    for sampler in (DPMSolverPP(2), DPMSolverPP(3), DDIM(), Ancestral()):
+    for sampler in (DPMSolverPP(2), DPMSolverPP(3), DDIM(), Ancestral(), Heun()):
         x = exact.sample(4000, sampler=sampler, steps=100)
         assert np.isfinite(x).all()
         # 5 standard errors of a weight (0.04) and the bias of 100 steps

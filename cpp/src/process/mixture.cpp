@@ -135,7 +135,8 @@ RowVector<double> softmax(const RowVector<double>& l) {
 /// level.
 template <class F>
 void for_rows(const Mixture& mixture, Index rows, Levels t, const F& f) {
-  constexpr Index block = 64;
+  const Index block =
+      std::max<Index>(16, 32768 / (mixture.components() * mixture.dimension()));  // enough to pay a thread
   if (t.size() == 1) {
     const MixtureAtLevel at(mixture, t[0]);
     parallel_for((rows + block - 1) / block, [&](Index b, Index) {

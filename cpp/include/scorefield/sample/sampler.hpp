@@ -20,17 +20,18 @@ struct Evaluation {
 class Step {
  public:
   Level t, s;  ///< from t to s; s.t <= t.t (equal: Langevin; above only if the sampler rises())
-  std::span<const Evaluation>
-      past;        ///< first evaluations of earlier steps, latest first; shorter than history() at the start
-  int steps_left;  ///< steps of the grid after this one; 0 on the last
+  /// First evaluations of earlier steps, latest first; shorter than history() at the start.
+  std::span<const Evaluation> past;
+  int steps, steps_left;  ///< steps of the grid; those after this one, 0 on the last
   const Schedule& schedule;
   Noise noise;  ///< of this step and these samples; noise.normal(z, draw)
 
-  Step(Level from, Level to, std::span<const Evaluation> earlier, int left, const Schedule& law, const Noise& source,
-       const Denoiser& denoiser, Index first)
+  Step(Level from, Level to, std::span<const Evaluation> earlier, int count, int left, const Schedule& law,
+       const Noise& source, const Denoiser& denoiser, Index first)
       : t(from),
         s(to),
         past(earlier),
+        steps(count),
         steps_left(left),
         schedule(law),
         noise(source),
@@ -56,7 +57,7 @@ class Step {
   }
   /// The same step from or to another point: for wrappers (churn, ancestral, restart) that call an inner sampler.
   Step between(const Level& from, const Level& to) const {
-    return {from, to, past, steps_left, schedule, noise, denoiser_, first_};
+    return {from, to, past, steps, steps_left, schedule, noise, denoiser_, first_};
   }
   mutable Evaluation first_evaluation;  ///< kept by the loop
 
