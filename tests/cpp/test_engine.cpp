@@ -437,6 +437,8 @@ TEST(Dropout, KeepsTheMeanAndIsAFunctionOfSampleAndStep) {
   const M whole = b.y;
   b.engine.forward(*b.weights, in.rows(20, 5), *b.tape, b.y.topRows(5));
   EXPECT_EQ(b.y.topRows(5), whole.middleRows(20, 5));
+  b.engine.forward(*b.weights, in.rows(10, 30).rows(10, 5), *b.tape, b.y.topRows(5));  // a part of a part
+  EXPECT_EQ(b.y.topRows(5), whole.middleRows(20, 5));
   in.dropout = in.dropout->at_step(4);
   b.engine.forward(*b.weights, in, *b.tape, b.y);
   EXPECT_NE(b.y, whole);
