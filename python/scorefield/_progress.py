@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 Progress = bool | Callable[[int, int], object] | None
+DELAY = 0.5  #: seconds that a call may take without a bar, unless one is asked for
 FORMAT = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
 
 
@@ -31,7 +32,7 @@ def reporting(progress: Progress, total: int, *, start: int = 0, what: str = "")
     if callable(progress):
         yield _calling(progress, total)
     elif progress or (progress is None and somebody_looks()):
-        with _bar(total, start, what) as bar:
+        with _bar(total, start, what, delay=0.0 if progress else DELAY) as bar:
             yield _drawing(bar)
     else:
         yield _silent
@@ -69,7 +70,7 @@ def _drawing(bar: Any) -> Report:
     return report
 
 
-def _bar(total: int, start: int, what: str) -> Any:
+def _bar(total: int, start: int, what: str, delay: float) -> Any:
     """A tqdm bar that draws at most ten times a second and starts no thread; text where ipywidgets is missing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tqdm asks for ipywidgets, which nobody needs
@@ -78,4 +79,5 @@ def _bar(total: int, start: int, what: str) -> Any:
         class Bar(tqdm):  # type: ignore[misc, type-arg, unused-ignore]
             monitor_interval = 0  # no monitor thread
 
-        return Bar(total=total, initial=start, desc=what and f"{what} ", bar_format=FORMAT, mininterval=0.1, miniters=1)
+        words = {"total": total, "initial": start, "desc": what and f"{what} ", "bar_format": FORMAT}
+        return Bar(**words, mininterval=0.1, miniters=1, delay=delay)
