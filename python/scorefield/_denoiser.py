@@ -161,7 +161,8 @@ class BaseDenoiser(ABC):
         labels, condition, text : for all samples, or sequences, of which row i takes entry (start + i) mod length;
         None or -1 among labels: that sample is unconditional.
         guidance : strength w of the condition: 0 unconditional, 1 conditional, above 1 stronger; or of `sf.guidance`.
-        sampler : object or name.   steps : of the grid; None: T for `Ancestral` (1000 if time is continuous), else 50.
+        sampler : object or name.   steps : of the grid; None: T for `Ancestral` (1000 if time is continuous) and for
+        ladders of sigmas, else 50.
         grid : times of the run: object, name, or an array of falling times; None: what suits the schedule.
         x_T : (n, *shape) the state at grid[0]; None: sigma(grid[0]) times the numbers of `sf.normal(seed=, start=)`.
         clip : hold x0_hat in [-c, c], in (lo, hi), or by "dynamic" thresholding (Imagen), in the units of the data.
@@ -264,7 +265,7 @@ class BaseDenoiser(ABC):
         """
         start_dtype = self._out(x)
         x0 = real_array(x, "x", shape=("n", *self.shape), dtype=start_dtype, images=True)
-        times = resolve_times(grid, self.schedule, steps, INVERSION_STEPS)
+        times = resolve_times(grid, self.schedule, steps, min(INVERSION_STEPS, self.schedule.T or INVERSION_STEPS))
         given = read_conditions(self._conditions, labels, condition, text)
         bound = self._bind(given.spread(len(x0), 0, start_dtype, cycle=False))
         state = np.ascontiguousarray(self._encode(x0).reshape(len(x0), -1), dtype=np.float64)
@@ -325,7 +326,7 @@ class BaseDenoiser(ABC):
             return clipped(bound, clip, self._encode, self.shape)
 
         make(0, 1)  # what cannot be bound or clipped is refused now
-        times = resolve_times(grid, self.schedule, steps, sampler._default_steps(self.schedule))
+        times = resolve_times(grid, self.schedule, steps, _default_steps(sampler, self.schedule))
         decode, number = self._decode, seed_number(seed)
         return Plan(sampler, make, self.schedule, times, count, self.shape, state, dtype, decode, number, first)
 
@@ -351,6 +352,14 @@ class BaseDenoiser(ABC):
 
     def _shaped(self, rows: Array) -> Array:
         return rows.reshape(len(rows), *self.shape)
+
+
+def _default_steps(sampler: Sampler, schedule: Schedule) -> int:
+    """What suits the sampler, but no more than the T steps there are; of a ladder of sigmas every rung."""
+    wanted = sampler._default_steps(schedule)
+    if schedule.T is None:
+        return wanted
+    return schedule.T if schedule._core.exploding else min(wanted, schedule.T)
 
 
 def _events(loop: Loop, every: int, progress: Progress) -> Iterator[SampleEvent]:

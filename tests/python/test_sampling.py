@@ -45,6 +45,9 @@ def test_steps_by_default():
     assert len(list(exact(linear).sample_iter(1, sampler="ancestral"))) == 40
     assert len(list(exact().sample_iter(1, sampler="ancestral"))) == 1000
     assert len(list(exact().sample_iter(1))) == 50
+    assert len(list(exact(linear).sample_iter(1))) == 40  # there are no more
+    assert len(list(exact(sf.schedules.Geometric(12, 0.01, 50.0)).sample_iter(1))) == 12  # the ladder itself
+    assert exact(linear).invert(np.zeros((1, 2))).shape == (1, 2)
 
 
 # ---------------------------------------------------------------- trajectories and events
