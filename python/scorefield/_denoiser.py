@@ -127,7 +127,9 @@ class BaseDenoiser(ABC):
         A wrapped callable is differenced centrally: two calls for each number of a sample.
         """
         x, times, bound = self._ask(x_t, t, labels, condition, text)
-        weights = real_array(c, "c", shape=(len(x), *self.shape), dtype=np.float64).reshape(len(x), -1)
+        weights = real_array(c, "c", shape=(len(x), *self.shape), dtype=np.float64)
+        slope = self._decode(np.ones((1, *self.shape))) - self._decode(np.zeros((1, *self.shape)))
+        weights = np.ascontiguousarray(weights * slope, np.float64).reshape(len(x), -1)
         if not isinstance(bound, _core.SmoothDenoiser):
             bound = _core.Differenced(bound, 1e-5 if self._out(x_t) == np.float64 else 1e-2)
         dx = bound.pullback(self.schedule._core, x, times, weights, 0)

@@ -262,6 +262,7 @@ def test_clipping_is_in_the_units_of_the_data():
     assert np.allclose(model.sample(clip="dynamic", **options), imagen(np.array([[8, 10.4, 18]])))
     start = model.invert(np.array([[8, 10.4, 18.0]]), grid=[1.0, 0.0])
     assert start.shape == (1, 3)
+    assert np.allclose(model.vjp(np.zeros((1, 3)), 0.5, np.ones((1, 3))), 4)  # x0 = 10 + 4 x_t
 
 
 def test_clipping_every_step_keeps_samples_inside():
