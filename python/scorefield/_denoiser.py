@@ -24,6 +24,7 @@ from scorefield.trajectory import SampleEvent, Trajectory
 
 Callback = Callable[[SampleEvent], object]
 INVERSION_STEPS = 50
+LARGEST_ANSWER = 1 << 40  # numbers
 
 
 class BaseDenoiser(ABC):
@@ -321,6 +322,8 @@ class BaseDenoiser(ABC):
         state, first = checked_start(x_T, self.shape), integer(start, "start", 0, 2**62)
         dtype = self._dtype or (np.dtype(np.float32) if state is None else state.dtype)
         count = _count(n, given.lengths, None if state is None else len(state))
+        if count * self._size > LARGEST_ANSWER:
+            raise ValueError(f"n={count} samples of {self._size} numbers are too many for one call; draw them in parts")
 
         def make(begin: int, end: int) -> Any:
             spread = given.spread(end - begin, first + begin, dtype, cycle=True)

@@ -33,7 +33,7 @@ Array = NDArray[Any]
 ENGINES = ("reference",)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """Loss on data at fixed times and noise.   loss : mean over the time range.   bands : (bins,) its equal parts."""
 

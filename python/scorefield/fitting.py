@@ -12,13 +12,13 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from scorefield import checkpoint
+from scorefield import _core, checkpoint
 from scorefield._arrays import integer, label_array, number, real_array, seed_number
 from scorefield._progress import Progress
 from scorefield.history import Event
 from scorefield.optim import resolve_optimizer
 from scorefield.run import Run, as_run
-from scorefield.training import Data, Learner, Plan, Session, Settings, Trainer, differences
+from scorefield.training import Data, Learner, Plan, Session, Settings, Trainer, differences, log
 
 Array = NDArray[Any]
 Callback = Callable[[Event], object]
@@ -74,7 +74,7 @@ def condition_for(net: Any, condition: Any, n: int) -> Array | None:
 
 
 def rows(x: Any, shape: tuple[int, ...], name: str = "x") -> Array:
-    """Return training rows as float32 (n, *shape); one-column tables may come as (n,)."""
+    """Return training rows as float32 (n, *shape)."""
     return real_array(x, name, shape=("n", *shape), images=len(shape) == 3)
 
 
@@ -144,7 +144,7 @@ def train(
 
     settings : settings of a fit that begins at the given step.
     """
-    every, run = integer(every, "every", 1), as_run(run)
+    steps, every, run = integer(steps, "steps", 1), integer(every, "every", 1), as_run(run)
     settings(model._learner.step)  # complains now, not at the first event
     if run is not None:
         run.steps()
@@ -166,10 +166,17 @@ def _train(
         trainer = model._trainer(chosen)
         give(trainer, model._units(data), chosen.condition_noise)
         learner.hand_over(trainer)
+        _say_if_threads_idle(trainer.shards)
         learner.record = record(begin, begin + steps, chosen, print_of_data, len(data.x))
         ask = None if held_out is None else _asker(model._units(held_out), chosen.ema > 0)
         session = Session(learner, trainer, plan, chosen.batch_size, chosen.optimizer.lr, ask, model.save)
         yield from session.events()
+
+
+def _say_if_threads_idle(shards: int) -> None:
+    if shards < _core.threads():
+        advice = "a larger batch_size, or shards= in fit, would use more (and changes the result)"
+        log.info("training uses %d of %d threads: %s", shards, _core.threads(), advice)
 
 
 def give(trainer: Any, data: Data, condition_noise: float) -> None:

@@ -39,12 +39,11 @@ SETTINGS: dict[str, type | tuple[type, ...]] = {
 def learner_content(learner: Learner) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return (configuration, tensors) of what training has made."""
     tensors = {"theta": learner.net.theta}
-    current = learner.average is not None
-    if current:
+    if learner.current:
         tensors |= {f"state.{name}": array for name, array in learner.state.items()}
     if learner.history.events:
         tensors |= {f"history.{name}": learner.history[name] for name in KEPT}
-    record = learner.record if current else None
+    record = learner.record if learner.current else None
     return {"step": learner.step, "training": record, "events": len(learner.history.events)}, tensors
 
 

@@ -181,6 +181,12 @@ class Learner:
         with self._swap:
             return self._average if average and self._mine() and self._average is not None else self.net._theta
 
+    @property
+    def current(self) -> bool:
+        """Whether state and record belong to the weights: there was training, and nobody assigned others since."""
+        with self._swap:
+            return self._mine()
+
     def _mine(self) -> bool:
         """Tell whether the network's weights are those that training left, and not assigned by somebody since."""
         return self._trained is self.net._theta

@@ -400,9 +400,12 @@ def test_every_network_goes_into_a_file(net, tmp_path):
     assert sf.load(tmp_path / "a").net == net
 
 
-def test_the_same_model_gives_the_same_file(tmp_path):
+@pytest.mark.parametrize(
+    "words", [{}, {"ema": 0}, {"optimizer": "sgd"}, {"loss": "likelihood"}, {"steps": np.int64(12)}]
+)
+def test_the_same_model_gives_the_same_file(tmp_path, words):
     for name in ("a", "b"):
-        points().fit(POINTS, steps=12, every=5, validation=POINTS, **QUIET).save(tmp_path / name)
+        points().fit(POINTS, **({"steps": 12, "every": 5, "validation": POINTS} | QUIET | words)).save(tmp_path / name)
     sf.load(tmp_path / "a").save(tmp_path / "c")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
 
