@@ -22,8 +22,6 @@ KERNEL_INLINE f32x16 exp(f32x16 x) {
   return p * bits<f32x16>(bits<i32x16>(t) << 23);
 }
 
-KERNEL_INLINE f32x16 sigmoid(f32x16 x) { return all(1) / (all(1) + exp(-x)); }
-
 /// ln x for positive normal x, about 1 unit in the last place.
 ///   x = 2^e m with m in [sqrt(1/2), sqrt(2)),  f = m - 1,  ln x = e ln 2 + f - f^2 / 2 + f^3 p(f)
 KERNEL_INLINE f32x16 log(f32x16 x) {

@@ -60,11 +60,11 @@ void fill_row(std::uint64_t key, Counter c, std::size_t n, float* z) {
     const u32x16 element = lane + u32x16::all(c.element + static_cast<std::uint32_t>(e / 4));
     Kind::apply(philox(counters(element, sample, c), key), v);
     if (e + 64 <= n) {
-      for (std::size_t i = 0; i < 4; ++i) store_any(z + e + 16 * i, v[i]);
+      for (std::size_t i = 0; i < 4; ++i) store(z + e + 16 * i, v[i]);
       continue;
     }
     float rest[64];
-    for (int i = 0; i < 4; ++i) store_any(rest + 16 * i, v[i]);
+    for (int i = 0; i < 4; ++i) store(rest + 16 * i, v[i]);
     for (std::size_t i = 0; e + i < n; ++i) z[e + i] = rest[i];
   }
 }
@@ -80,7 +80,7 @@ void fill_short_rows(std::uint64_t key, Counter c, long rows, std::size_t n, flo
       f32x16 v[4];
       Kind::apply(philox(counters(u32x16::all(c.element + static_cast<std::uint32_t>(e)), sample, c), key), v);
       float column[16];
-      store_any(column, v[0]);
+      store(column, v[0]);
       for (long i = 0; i < count; ++i) z[static_cast<std::size_t>(r + i) * stride + e] = column[i];
     }
   }
@@ -111,7 +111,7 @@ void random_words(std::uint64_t key, Counter c, std::size_t n, std::uint32_t* wo
     const u32x16 element = lane + u32x16::all(c.element + static_cast<std::uint32_t>(e / 4));
     const Words w = philox(counters(element, u32x16::all(c.sample), c), key);
     std::uint32_t block[64];
-    for (int i = 0; i < 4; ++i) store_any(block + 16 * i, w.word[i]);
+    for (int i = 0; i < 4; ++i) store(block + 16 * i, w.word[i]);
     for (std::size_t i = 0; i < 64 && e + i < n; ++i) words[e + i] = block[i];
   }
 }

@@ -24,8 +24,7 @@ struct Left {
 template <int rows, int blocks>
 void multiply_tile(long depth, Left a, const float* b, float* c, long ldc, bool add) {
   f32x16 sum[rows][blocks];
-  unroll<rows>(
-      [&](auto i) { unroll<blocks>([&](auto j) { sum[i][j] = add ? load_any(c + i * ldc + 16 * j) : zero(); }); });
+  unroll<rows>([&](auto i) { unroll<blocks>([&](auto j) { sum[i][j] = add ? load(c + i * ldc + 16 * j) : zero(); }); });
   for (long p = 0; p < depth; ++p, b += tile_width) {
     f32x16 right[blocks];
     unroll<blocks>([&](auto j) { right[j] = load(b + 16 * j); });
@@ -35,7 +34,7 @@ void multiply_tile(long depth, Left a, const float* b, float* c, long ldc, bool 
       unroll<blocks>([&](auto j) { sum[i][j] = fma(x, right[j], sum[i][j]); });
     });
   }
-  unroll<rows>([&](auto i) { unroll<blocks>([&](auto j) { store_any(c + i * ldc + 16 * j, sum[i][j]); }); });
+  unroll<rows>([&](auto i) { unroll<blocks>([&](auto j) { store(c + i * ldc + 16 * j, sum[i][j]); }); });
 }
 
 template <int blocks, int rows = tile_rows>

@@ -178,24 +178,16 @@ KERNEL_INLINE u32x16 lane_numbers() {
   return r;
 }
 
-/// Blocks of 16 are 64-byte aligned inside the engine; `_any` takes any address.
+/// Any address: blocks of 16 are 64-byte aligned inside the engine, and then nothing is lost.
 KERNEL_INLINE f32x16 load(const float* p) {
-  f32x16 r;
-  for (int i = 0; i < parts; ++i) r.part[i] = *reinterpret_cast<const NativeF32*>(p + i * native_lanes);
-  return r;
-}
-KERNEL_INLINE void store(float* p, f32x16 v) {
-  for (int i = 0; i < parts; ++i) *reinterpret_cast<NativeF32*>(p + i * native_lanes) = v.part[i];
-}
-KERNEL_INLINE f32x16 load_any(const float* p) {
   f32x16 r;
   for (int i = 0; i < parts; ++i) r.part[i] = *reinterpret_cast<const UnalignedF32*>(p + i * native_lanes);
   return r;
 }
-KERNEL_INLINE void store_any(float* p, f32x16 v) {
+KERNEL_INLINE void store(float* p, f32x16 v) {
   for (int i = 0; i < parts; ++i) *reinterpret_cast<UnalignedF32*>(p + i * native_lanes) = v.part[i];
 }
-KERNEL_INLINE void store_any(std::uint32_t* p, u32x16 v) {
+KERNEL_INLINE void store(std::uint32_t* p, u32x16 v) {
   for (int i = 0; i < parts; ++i) *reinterpret_cast<UnalignedU32*>(p + i * native_lanes) = v.part[i];
 }
 

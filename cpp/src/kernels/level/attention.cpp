@@ -1,0 +1,45 @@
+#include "level.hpp"
+#include "math.hpp"
+
+/// Attention on transposed weights: s is [16 queries in lanes][keys], so that softmax runs down the keys and no sum
+/// crosses lanes.
+namespace scorefield::kernels::SCOREFIELD_LEVEL {
+
+void softmax(float* s, int keys, float scale, const float* mask, std::size_t mask_step) {
+  const f32x16 factor = all(scale);
+  const auto left_out = [&](int j) { return mask != nullptr && mask[static_cast<std::size_t>(j) * mask_step] < 0; };
+  f32x16 top = zero();
+  bool any = false;
+  for (int j = 0; j < keys; ++j) {
+    if (left_out(j)) continue;
+    const f32x16 v = load(s + 16 * j) * factor;
+    top = any ? select(less(top, v), v, top) : v;
+    any = true;
+  }
+  f32x16 sum = zero();
+  for (int j = 0; j < keys; ++j) {
+    const f32x16 e = left_out(j) ? zero() : exp(fma(load(s + 16 * j), factor, -top));
+    sum += e;
+    store(s + 16 * j, e);
+  }
+  const f32x16 inverse = any ? all(1) / sum : zero();
+  for (int j = 0; j < keys; ++j) store(s + 16 * j, load(s + 16 * j) * inverse);
+}
+
+void softmax_backward(const float* s, float* ds, int keys, float scale) {
+  f32x16 sum = zero();
+  for (int j = 0; j < keys; ++j) sum = fma(load(s + 16 * j), load(ds + 16 * j), sum);
+  for (int j = 0; j < keys; ++j) store(ds + 16 * j, load(s + 16 * j) * (load(ds + 16 * j) - sum) * all(scale));
+}
+
+void transpose(const float* const* x, int blocks, int rows, float* y) {
+  for (int i = 0; i < rows; i += 16) {
+    for (int b = 0; b < blocks; ++b, y += 256) {
+      for (int r = 0; r < 16; ++r) {
+        for (int lane = 0; lane < 16; ++lane) y[16 * lane + r] = i + r < rows ? x[b][16 * (i + r) + lane] : 0;
+      }
+    }
+  }
+}
+
+}  // namespace scorefield::kernels::SCOREFIELD_LEVEL
