@@ -1,0 +1,183 @@
+#include <algorithm>
+
+#include "pass.hpp"
+#include "scorefield/nn/embedding.hpp"
+
+/// Embedding, Sinusoid, Resize, and the copies between rows and blocks at the border.
+namespace scorefield::fast {
+namespace {
+
+alignas(64) constexpr float no_shift[lanes] = {};
+alignas(64) constexpr float no_scale[lanes] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+Size size(const Shape& s) { return {narrow(s.height), narrow(s.width)}; }
+
+/// f(position, row of the table or -1) for each position of sample n.
+template <class F>
+void for_ids(const Pass& pass, const nn::Embedding& e, Index n, F f) {
+  const Shape s = pass.shape(e.y);
+  const Index rows = e.table.size / s.channels;
+  const float* ids = pass.tape.value(e.ids, n);
+  for (Index p = 0; p < s.positions(); ++p) f(p, nn::row_of(ids[p * lanes], rows));
+}
+
+}  // namespace
+
+// y_p = table[ids_p] + position_p
+void forward(const Pass& pass, const nn::Embedding& e, std::size_t op, Index n0, Index n1) {
+  const Index width = padded(pass.shape(e.y).channels), block = pass.tape.value_block(e.y);
+  const float* table = pass.weights.tables[op].data();
+  const float* position = e.position.size > 0 ? pass.weights.positions[op].data() : nullptr;
+  for (Index n = n0; n < n1; ++n) {
+    float* y = pass.tape.value(e.y, n);
+    for_ids(pass, e, n, [&](Index p, Index id) {
+      for (Index c = 0; c < width; ++c) {
+        y[c / lanes * block + p * lanes + c % lanes] =
+            (id < 0 ? 0 : table[id * width + c]) + (position == nullptr ? 0 : position[p * width + c]);
+      }
+    });
+  }
+  sum_tensor(pass, e.y, n0, n1);
+}
+
+// dtable[ids_p] += dy_p,  dposition_p += dy_p
+void backward(const Pass& pass, const nn::Embedding& e, std::size_t op, Index n0, Index n1) {
+  if (pass.row == nullptr) return;
+  const Index channels = pass.shape(e.y).channels, block = pass.tape.grad_block(e.y);
+  float* dtable = pass.row + pass.program.slices[op].table;
+  float* dposition = e.position.size > 0 ? pass.row + pass.program.slices[op].position : nullptr;
+  for (Index n = n0; n < n1; ++n) {
+    const float* dy = pass.tape.grad(e.y, n);
+    for_ids(pass, e, n, [&](Index p, Index id) {
+      for (Index c = 0; c < channels; ++c) {
+        const float d = dy[c / lanes * block + p * lanes + c % lanes];
+        if (id >= 0) dtable[id * channels + c] += d;
+        if (dposition != nullptr) dposition[p * channels + c] += d;
+      }
+    });
+  }
+}
+
+namespace {
+
+/// sin and cos of 2 pi turns_k t for a few k at a time, and where they go.
+class Waves {
+ public:
+  Waves(const Pass& pass, const nn::Sinusoid& s, std::size_t op)
+      : k_(pass.k),
+        turns_(pass.weights.turns[op].data()),
+        half_(pass.shape(s.y).channels / 2),
+        sines_(s.cos_first ? half_ : 0),
+        cosines_(s.cos_first ? 0 : half_) {}
+  Index half() const { return half_; }
+  Index sine_channel(Index k) const { return sines_ + k; }
+  Index cosine_channel(Index k) const { return cosines_ + k; }
+  double turns(Index k) const { return turns_[k]; }
+
+  /// f(k, sin, cos) for every k.
+  template <class F>
+  void at(float t, F f) const {
+    alignas(64) double angle[lanes];
+    alignas(64) float sine[lanes], cosine[lanes];
+    for (Index first = 0; first < half_; first += lanes) {
+      for (Index l = 0; l < lanes; ++l) angle[l] = turns_[first + l] * static_cast<double>(t);
+      k_.sincos(angle, lanes, sine, cosine);
+      for (Index l = 0; l < std::min(lanes, half_ - first); ++l) f(first + l, sine[l], cosine[l]);
+    }
+  }
+
+ private:
+  const kernels::Table& k_;
+  const double* turns_;
+  Index half_, sines_, cosines_;
+};
+
+}  // namespace
+
+// y = [sin(w t), cos(w t)]
+void forward(const Pass& pass, const nn::Sinusoid& s, std::size_t op, Index n0, Index n1) {
+  const Waves waves(pass, s, op);
+  const Index channels = pass.shape(s.y).channels, block = pass.tape.value_block(s.y);
+  for (Index n = n0; n < n1; ++n) {
+    float* y = pass.tape.value(s.y, n);
+    const auto to = [&](Index c) -> float& { return y[c / lanes * block + c % lanes]; };
+    for (Index c = 2 * waves.half(); c < padded(channels); ++c) to(c) = 0;
+    waves.at(pass.tape.value(s.t, n)[0], [&](Index k, float sine, float cosine) {
+      to(waves.sine_channel(k)) = sine, to(waves.cosine_channel(k)) = cosine;
+    });
+  }
+  sum_tensor(pass, s.y, n0, n1);
+}
+
+// With a_k = dy_sin cos(w t) - dy_cos sin(w t):  dt = sum_k w_k a_k,  dfrequency_k += 2 pi t a_k
+void backward(const Pass& pass, const nn::Sinusoid& s, std::size_t op, const Writers& first, Index n0, Index n1) {
+  constexpr double two_pi = 6.283185307179586;
+  const Waves waves(pass, s, op);
+  const Index block = pass.tape.grad_block(s.y);
+  float* learned =
+      pass.row != nullptr && s.frequencies.size > 0 ? pass.row + pass.program.slices[op].frequencies : nullptr;
+  if (learned == nullptr && !pass.tape.needs(s.t)) return;
+  for (Index n = n0; n < n1; ++n) {
+    const float* dy = pass.tape.grad(s.y, n);
+    const float t = pass.tape.value(s.t, n)[0];
+    double dt = 0;
+    waves.at(t, [&](Index k, float sine, float cosine) {
+      const auto d = [&](Index c) { return static_cast<double>(dy[c / lanes * block + c % lanes]); };
+      const double a = d(waves.sine_channel(k)) * static_cast<double>(cosine) -
+                       d(waves.cosine_channel(k)) * static_cast<double>(sine);
+      dt += two_pi * waves.turns(k) * a;
+      if (learned != nullptr) learned[k] += static_cast<float>(two_pi * static_cast<double>(t) * a);
+    });
+    if (!pass.tape.needs(s.t)) continue;
+    float& to = pass.tape.grad(s.t, n)[0];
+    to = (first.x ? 0 : to) + static_cast<float>(dt);
+  }
+}
+
+void forward(const Pass& pass, const nn::Resize& r, Index n0, Index n1) {
+  const Shape from = pass.shape(r.x), to = pass.shape(r.y);
+  for (Index n = n0; n < n1; ++n) {
+    for (Index b = 0; b < blocks(from.channels); ++b) {
+      pass.k.prologue(pass.tape.value(r.x, n) + b * pass.tape.value_block(r.x), size(from), no_shift, no_scale,
+                      no_shift, Act::identity, nullptr, static_cast<kernels::Resize>(r.resample), size(to),
+                      pass.tape.value(r.y, n) + b * pass.tape.value_block(r.y), count(to.width * lanes));
+    }
+  }
+  sum_tensor(pass, r.y, n0, n1);
+}
+
+void backward(const Pass& pass, const nn::Resize& r, const Writers& first, Index n0, Index n1) {
+  if (!pass.tape.needs(r.x)) return;
+  const Shape from = pass.shape(r.x), to = pass.shape(r.y);
+  alignas(64) float ignored[2 * lanes];
+  for (Index n = n0; n < n1; ++n) {
+    for (Index b = 0; b < blocks(from.channels); ++b) {
+      pass.k.prologue_backward(pass.tape.value(r.x, n) + b * pass.tape.value_block(r.x), size(from), no_shift, no_scale,
+                               no_shift, no_scale, Act::identity, nullptr, static_cast<kernels::Resize>(r.resample),
+                               size(to), pass.tape.grad(r.y, n) + b * pass.tape.grad_block(r.y),
+                               count(to.width * lanes), !first.x,
+                               pass.tape.grad(r.x, n) + b * pass.tape.grad_block(r.x), ignored, ignored + lanes);
+    }
+  }
+}
+
+void to_blocks(const Shape& s, const float* nhwc, float* to, Index block) {
+  for (Index b = 0; b < blocks(s.channels); ++b) {
+    const Index valid = std::min(lanes, s.channels - b * lanes);
+    for (Index p = 0; p < s.positions(); ++p) {
+      const float* x = nhwc + p * s.channels + b * lanes;
+      float* y = to + b * block + p * lanes;
+      for (Index l = 0; l < lanes; ++l) y[l] = l < valid ? x[l] : 0;
+    }
+  }
+}
+
+void from_blocks(const Shape& s, const float* from, Index block, float* nhwc) {
+  for (Index b = 0; b < blocks(s.channels); ++b) {
+    const Index valid = std::min(lanes, s.channels - b * lanes);
+    for (Index p = 0; p < s.positions(); ++p)
+      std::copy_n(from + b * block + p * lanes, valid, nhwc + p * s.channels + b * lanes);
+  }
+}
+
+}  // namespace scorefield::fast

@@ -1,0 +1,127 @@
+#pragma once
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "scorefield/engine/fast.hpp"
+#include "scorefield/engine/reference.hpp"
+
+/// One network with numbers to run it on, for tests that hold two engines together.
+namespace scorefield::testing {
+
+struct EngineCase {
+  std::shared_ptr<const nn::Plan> plan;
+  Index n;
+  std::vector<double> theta;
+  std::vector<Matrix<double>> inputs;
+  Matrix<double> dy;
+  std::optional<Noise> dropout = std::nullopt;
+
+  EngineCase(nn::Plan p, Index samples, unsigned seed)
+      : plan(std::make_shared<const nn::Plan>(std::move(p))),
+        n(samples),
+        theta(static_cast<std::size_t>(plan->parameter_count)) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> z;  // float numbers, so that both engines get the same
+    for (const nn::Parameter& q : plan->parameters) {
+      const bool ones = q.init.kind == nn::Init::Kind::ones;
+      const double scale = ones                                     ? 0.2
+                           : q.init.kind == nn::Init::Kind::uniform ? q.init.scale / 1.7
+                           : q.init.kind == nn::Init::Kind::normal  ? 0.5
+                                                                    : 0.2;
+      for (Index i = 0; i < q.slice.size; ++i)
+        theta[static_cast<std::size_t>(q.slice.begin + i)] = static_cast<float>((ones ? 1 : 0) + scale * z(random));
+    }
+    for (const nn::Input& in : plan->inputs) {
+      Matrix<double> x(n, plan->shape(in.tensor).size());
+      const bool ids = in.name == "label" || in.name == "text_ids";
+      for (Index i = 0; i < x.size(); ++i)
+        x.data()[i] = ids ? static_cast<double>(random() % 4) - 1
+                          : static_cast<double>(in.name == "time" ? 500 + 200 * z(random) : z(random));
+      inputs.push_back(x);
+    }
+    dy.resize(n, plan->shape(plan->output).size());
+    for (Index i = 0; i < dy.size(); ++i) dy.data()[i] = z(random);
+  }
+};
+
+template <class S>
+struct EngineResult {
+  Matrix<S> y;
+  std::vector<S> dtheta;
+  std::vector<Matrix<S>> dinputs;
+};
+
+/// Forward and backward in one shard, or in two parts whose gradient rows are the same one.
+template <class S>
+EngineResult<S> run(const Engine<S>& engine, const EngineCase& c, bool with_dinputs = true) {
+  std::vector<S> theta(c.theta.begin(), c.theta.end());
+  std::vector<Matrix<S>> inputs;
+  for (const auto& x : c.inputs) inputs.push_back(x.template cast<S>());
+  Inputs<S> in;
+  for (const auto& x : inputs) in.values.emplace_back(x.data(), x.rows(), x.cols());
+  in.dropout = c.dropout;
+  EngineResult<S> r;
+  const auto weights = engine.weights();
+  engine.load(theta.data(), *weights);
+  const auto tape = engine.tape(c.n, Engine<S>::Use::training);
+  r.y.resize(c.n, c.dy.cols());
+  engine.forward(*weights, in, *tape, r.y);
+  std::vector<OutMap<S>> maps;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const std::string& name = c.plan->inputs[i].name;
+    const bool wanted = with_dinputs && name != "label" && name != "text_ids";
+    r.dinputs.push_back(wanted ? inputs[i] : Matrix<S>());
+  }
+  for (auto& d : r.dinputs) maps.emplace_back(d.data(), d.rows(), d.cols());
+  std::vector<S> row(static_cast<std::size_t>(engine.row_size()), S(0));
+  engine.backward(*weights, in, *tape, c.dy.template cast<S>(), row.data(), maps);
+  r.dtheta.resize(theta.size());
+  engine.collect(row.data(), r.dtheta.data());
+  return r;
+}
+
+/// |a - b| / max(|b|, floor) in the Euclidean norm.
+template <class A, class B>
+double distance(const A* a, const B* b, Index n, double floor = 0) {
+  double difference = 0, size = 0;
+  for (Index i = 0; i < n; ++i) {
+    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2),
+        size += std::pow(static_cast<double>(b[i]), 2);
+  }
+  return std::sqrt(difference) / std::max({std::sqrt(size), floor, 1e-30});
+}
+template <class B>
+double length(const B* b, Index n) {
+  double size = 0;
+  for (Index i = 0; i < n; ++i) size += std::pow(static_cast<double>(b[i]), 2);
+  return std::sqrt(size);
+}
+
+/// Values, input gradients and each parameter tensor's gradient agree; a tensor's gradient is measured by its own size
+/// or by 1e-3 of the whole gradient's, because some are 0 by theory (a bias before a norm) and hold rounding only.
+inline void expect_agree(const EngineResult<float>& a, const EngineResult<double>& b, const EngineCase& c,
+                         double tolerance, const std::string& what) {
+  EXPECT_LT(distance(a.y.data(), b.y.data(), b.y.size()), tolerance) << what << ": values";
+  const double whole = length(b.dtheta.data(), static_cast<Index>(b.dtheta.size()));
+  for (const nn::Parameter& q : c.plan->parameters) {
+    EXPECT_LT(distance(a.dtheta.data() + q.slice.begin, b.dtheta.data() + q.slice.begin, q.slice.size, 1e-3 * whole),
+              tolerance)
+        << what << ": gradient of " << q.name;
+  }
+  double inputs = 0;
+  for (const auto& d : b.dinputs) inputs = std::max(inputs, length(d.data(), d.size()));
+  for (std::size_t i = 0; i < b.dinputs.size(); ++i) {
+    const double cancels =
+        c.plan->inputs[i].name == "time" ? 5 : 1;  // a sum over frequencies whose terms nearly cancel
+    EXPECT_LT(distance(a.dinputs[i].data(), b.dinputs[i].data(), b.dinputs[i].size(), 1e-3 * inputs),
+              cancels * tolerance)
+        << what << ": gradient of input " << c.plan->inputs[i].name;
+  }
+}
+
+}  // namespace scorefield::testing
