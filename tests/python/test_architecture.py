@@ -14,6 +14,7 @@ from scorefield import _core
 ROOT = Path(__file__).resolve().parents[2]
 CPP = ROOT / "cpp"
 HEADERS = sorted((CPP / "include/scorefield").rglob("*.hpp"))
+UMBRELLA = CPP / "include/scorefield/scorefield.hpp"
 SOURCES = sorted((CPP / "src").rglob("*.[ch]pp"))
 PYTHON = sorted((ROOT / "python/scorefield").rglob("*.py"))
 
@@ -54,11 +55,17 @@ def folder(path):
     return below.parts[0]
 
 
-@pytest.mark.parametrize("path", HEADERS + SOURCES, ids=name)
+@pytest.mark.parametrize("path", [p for p in HEADERS + SOURCES if p != UMBRELLA], ids=name)
 def test_includes_point_down_the_layers(path):
     here = folder(path)
     for included in re.findall(r'#include "scorefield/(\w+)/', path.read_text()):
         assert included in LAYERS[here] | {here}, f"{here} may not know {included}"
+
+
+def test_the_umbrella_header_includes_every_folder_above_the_kernels():
+    included = set(re.findall(r'#include "(scorefield/\w+/\w+\.hpp)"', UMBRELLA.read_text()))
+    public = {p.relative_to(CPP / "include").as_posix() for p in HEADERS if p != UMBRELLA and folder(p) != "kernels"}
+    assert included == public
 
 
 @pytest.mark.parametrize("path", [p for p in HEADERS + SOURCES if folder(p) == "kernels"], ids=name)
@@ -79,7 +86,10 @@ def test_the_core_is_quiet_serial_and_free_of_python(path):
     )
     assert not re.search(r"\bgetenv\b|\bexit\s*\(|\babort\s*\(|\bsystem\s*\(", text), "no environment, no exit"
     assert not re.search(r"\brand\s*\(|std::mt19937|random_device", text), "noise comes from counters"
-    assert ("#pragma omp" in text) <= (path.name == "parallel.cpp"), "threads are made in base/parallel.cpp alone"
+    assert "#pragma omp" not in text, "loops are shared out by base/parallel.hpp"
+    assert (re.search(r"std::j?thread\b(?!::id)", text) is None) or path.name in {"worker_pool.cpp", "interrupt.hpp"}, (
+        "threads are made in base/worker_pool.cpp alone"
+    )
     assert "using namespace" not in text
 
 

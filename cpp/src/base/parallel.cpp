@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <exception>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "scorefield/base/check.hpp"
-#include "scorefield/base/interrupt.hpp"
+#include "worker_pool.hpp"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -23,23 +23,43 @@
 namespace scorefield {
 namespace {
 
-std::atomic<Index> cap{0};           // 0: no cap
-std::atomic<bool> forked{false};     // libgomp hangs in a child of fork() whose parent had used threads
-std::atomic<bool> used{false};
-
+std::atomic<Index> cap{0};  // 0: no cap
 thread_local bool inside = false;
 
-void after_fork_in_child() {
-  if (used.load()) forked = true;
-}
+/// Lives as long as the process: its sleeping workers end with it. A child of fork() has none of its parent's threads,
+/// and the parent's pool may have been in use, so it gets a new one.
+std::atomic<WorkerPool*> pool{nullptr};
 
-const int fork_handler = [] {
+void forget_pool() { pool = nullptr; }
+
+[[maybe_unused]] const int fork_handler = [] {
 #if defined(__unix__) || defined(__APPLE__)
-  return pthread_atfork(nullptr, nullptr, after_fork_in_child);
+  return pthread_atfork(nullptr, nullptr, forget_pool);
 #else
   return 0;
 #endif
 }();
+
+WorkerPool& the_pool() {
+  WorkerPool* present = pool.load();
+  if (present == nullptr) {
+    auto made = std::make_unique<WorkerPool>();
+    if (pool.compare_exchange_strong(present, made.get())) present = made.release();
+  }
+  return *present;
+}
+
+/// Marks this thread as being inside a loop, whose own loops run serially.
+class Inside {
+ public:
+  Inside() : outer_(std::exchange(inside, true)) {}
+  ~Inside() { inside = outer_; }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+
+ private:
+  bool outer_;
+};
 
 /// The processor share that the control group of a container allows, rounded up; a large number if there is no limit.
 Index cgroup_quota() {
@@ -59,43 +79,18 @@ Index affinity() {
   return 1 << 20;
 }
 
-/// Keeps the exception of the lowest index; an interrupt yields to any other.
-class FirstError {
- public:
-  void keep(Index i, std::exception_ptr error, bool interrupt) {
-    while (lock_.test_and_set(std::memory_order_acquire)) {
-    }
-    if (!error_ || (interrupt_ && !interrupt) || (interrupt_ == interrupt && i < index_)) {
-      error_ = std::move(error), index_ = i, interrupt_ = interrupt;
-    }
-    lock_.clear(std::memory_order_release);
-    failed_ = true;
-  }
-  bool failed() const { return failed_.load(std::memory_order_relaxed); }
-  void rethrow() const {
-    if (error_) std::rethrow_exception(error_);
-  }
-
- private:
-  std::atomic_flag lock_ = ATOMIC_FLAG_INIT;
-  std::atomic<bool> failed_{false};
-  std::exception_ptr error_;
-  Index index_ = 0;
-  bool interrupt_ = false;
-};
-
 }  // namespace
 
 Index threads() {
-#ifdef _OPENMP
-  if (inside || forked || omp_in_parallel()) return 1;
+  if (inside) return 1;
   static const Index quota = cgroup_quota();
-  Index n = std::min<Index>({static_cast<Index>(omp_get_max_threads()), quota, affinity()});
+  Index n = std::min(quota, affinity());
+#ifdef _OPENMP
+  if (omp_in_parallel()) return 1;
+  n = std::min<Index>(n, omp_get_max_threads());
+#endif
   if (const Index c = cap.load(); c > 0) n = std::min(n, c);
   return std::max<Index>(1, n);
-#else
-  return 1;
-#endif
 }
 
 void set_thread_cap(Index n) {
@@ -107,32 +102,12 @@ Index thread_cap() { return cap.load(); }
 
 void parallel_for(Index count, const std::function<void(Index, Index)>& f) {
   const Index team = std::min(threads(), count);
-  if (team <= 1) {
-    for (Index i = 0; i < count; ++i) f(i, 0);
-    return;
-  }
-#ifdef _OPENMP
-  used = true;
-  FirstError error;
-  std::atomic<Index> next{0};
-#pragma omp parallel num_threads(static_cast<int>(team))
-  {
-    const bool outer = inside;
-    inside = true;
-    const Index slot = omp_get_thread_num();
-    for (Index i = next++; i < count && !error.failed(); i = next++) {
-      try {
-        f(i, slot);
-      } catch (const Interrupt::Stopped&) {
-        error.keep(i, std::current_exception(), true);
-      } catch (...) {
-        error.keep(i, std::current_exception(), false);
-      }
-    }
-    inside = outer;
-  }
-  error.rethrow();
-#endif
+  const auto guarded = [&f](Index i, Index slot) {
+    const Inside mark;
+    f(i, slot);
+  };
+  if (team > 1 && the_pool().run(team, count, guarded)) return;
+  for (Index i = 0; i < count; ++i) f(i, 0);
 }
 
 }  // namespace scorefield
