@@ -20,6 +20,7 @@ from scorefield.schedules import Schedule, resolve_schedule
 from scorefield.training import Data, Learner, Settings
 
 Array = NDArray[Any]
+ENGINE = "fast"
 
 
 class CrossEntropy:
@@ -227,7 +228,7 @@ class Classifier:
     def _logits(self, x: Array, t: Array) -> Array:
         scale, c_noise = self._heard(t)
         inputs = self.net._inputs(times_rows(x, scale), c_noise, None, None, None)
-        y: Array = self.net._core.infer(self._learner.weights(average=True), inputs)
+        y: Array = self.net._core.infer(self._learner.weights(average=True), inputs, ENGINE)
         return y
 
     def _gradient(self, x: Array, t: Array, labels: Array) -> Array:
@@ -307,7 +308,7 @@ class Classifier:
     def _trainer(self, settings: Settings) -> Any:
         return _core.Trainer(
             self.net._core,
-            "reference",
+            ENGINE,
             self.net.theta,
             _core.CrossEntropy(None if self.schedule is None else self.schedule._core),
             settings.optimizer._bind(),

@@ -30,7 +30,7 @@ from scorefield.schedules import Schedule, resolve_schedule
 from scorefield.training import Data, Learner, Settings
 
 Array = NDArray[Any]
-ENGINES = ("reference",)
+ENGINES = ("fast", "direct", "reference")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Diffusion(BaseDenoiser):
     scale : None: the data are near mean 0 and deviation 1 (images in [-1, 1]) already. "standard": each column
     (vectors) or channel (images, sequences) is brought there by the first `fit`. (shift, scale): x becomes (x -
     shift) / scale.
-    engine : "reference".
+    engine : "fast", "direct" (the fast one without Winograd's convolutions) or "reference" (each operation by itself).
 
     Samples, and x0 everywhere, are in the units of the data; x_t, eps and score in scaled units. Sampling uses an
     average of the weights over the training steps (EMA); ``model.raw`` is the same model without.
@@ -78,7 +78,7 @@ class Diffusion(BaseDenoiser):
         prediction: str | None = None,
         *,
         scale: Any = None,
-        engine: str = "reference",
+        engine: str = "fast",
     ):
         if not isinstance(net, Network):
             raise TypeError(f"net must be a network such as sf.MLP or sf.UNet, got {net!r}")
