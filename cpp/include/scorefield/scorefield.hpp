@@ -1,6 +1,6 @@
 #pragma once
 
-/// Everything of the core, for programs that do not want to choose. Folders by concept: see docs/design.md.
+/// Everything of the core, for programs that do not want to choose. Folders by concept: see docs/overview.md.
 #include "scorefield/base/check.hpp"
 #include "scorefield/base/dual.hpp"
 #include "scorefield/base/error.hpp"
