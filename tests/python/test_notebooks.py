@@ -32,8 +32,9 @@ def test_notebooks_are_valid_and_stored_without_outputs(path):
 
 @pytest.mark.filterwarnings("ignore")  # of the kernel's own machinery
 @pytest.mark.parametrize("path", [named(path) for path in NOTEBOOKS])
-def test_notebooks_run(path, tmp_path):
+def test_notebooks_run(path, tmp_path, monkeypatch):
     """Every cell ends without an error; the notebooks' own assertions are among them."""
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel shows pictures by a back end of its own
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(
         notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
