@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import scorefield as sf
+from scorefield import fitting
 
 rng = np.random.default_rng(0)
 POINTS = rng.normal(size=(200, 2)).astype(np.float32)
@@ -126,6 +127,39 @@ def test_training_lowers_the_loss_of_gaussian_data_to_its_floor():
     assert abs(drawn.mean() - x.mean()) < 0.06  # 5 standard errors of a mean, and a little for training
 
 
+def test_fixed_noise_is_what_the_flow_learns():
+    """x = 0 with noise z = (1, -2) in every row: the velocity z - x is one constant; free noise has none."""
+    x, z = np.zeros((64, 2)), np.tile([1.0, -2.0], (64, 1))
+    new = lambda: sf.Diffusion(sf.MLP(2, widths=()), "rectified_flow")  # noqa: E731
+    fixed, free = new().fit(x, noise=z, steps=300, lr=0.05, **QUIET), new().fit(x, steps=300, lr=0.05, **QUIET)
+    assert fixed.history.loss[-1] < 1e-3
+    assert free.history.loss[-1] > 0.1
+    np.testing.assert_allclose(fixed.flow(z * 0.5, 0.5), z, atol=0.05)
+
+
+def test_rows_are_drawn_as_their_weights_say():
+    """One-number data 0 (60 rows) and 1 (20 rows): where only noise is left, x0_hat is the mean of what was drawn."""
+    x, kind = np.repeat([0.0, 1.0], [60, 20])[:, None], np.repeat([0, 1], [60, 20])
+    weights = {0.25: None, 0.5: fitting.weights_of_rows("balanced", kind, 80), 1.0: kind.astype(float)}
+    for mean, weight in weights.items():
+        model = sf.Diffusion(sf.MLP(1, widths=(16,)), "vp", "x0")
+        model.fit(x, steps=1500, sample_weight=weight, lr=0.01, ema=0.99, **QUIET)
+        assert abs(model.denoise([[0.0]], 1.0)[0, 0] - mean) < 0.06
+    assert fitting.weights_of_rows("balanced", np.array([2, 0, 2, 2]), 4).tolist() == [1 / 3, 1, 1 / 3, 1 / 3]
+
+
+@pytest.mark.parametrize(
+    "word", [{"shards": 2}, {"p_uncond": 0.9}, {"condition_noise": 0.5}, {"batch_size": 64}, {"ema": 0.5}]
+)
+def test_every_setting_has_an_effect(word):
+    def theta(**words):
+        net = sf.MLP(2, widths=(8,), classes=2, condition=(2,))
+        model = sf.Diffusion(net, "vp").fit(POINTS, np.arange(200) % 2, condition=POINTS, steps=4, **QUIET, **words)
+        return model.net.theta if "ema" not in words else model.sample(2, steps=2)
+
+    assert not np.array_equal(theta(**word), theta() if "ema" not in word else theta(ema=0.2))
+
+
 # ---- what fit takes
 
 
@@ -233,6 +267,12 @@ def test_a_later_fit_keeps_the_scale_of_the_first():
     before = model._scaling
     model.fit(POINTS * 3, steps=1, **QUIET)
     assert model._scaling is before
+
+
+def test_a_column_that_does_not_vary_is_only_shifted():
+    model = points(scale="standard").fit(POINTS * [1, 0] + [0, 7], steps=1, **QUIET)
+    assert model._scaling.factor[1] == 1
+    assert model._scaling.shift[1] == 7
 
 
 def test_scale_must_be_learnt_before_it_is_used():

@@ -125,7 +125,9 @@ def test_a_run_goes_on_in_a_new_process(tmp_path):
     again = new().fit(X, LABELS, steps=15, run=run, **WORDS)  # finished: nothing is left to do
     assert again.step == 15
     assert weights(again) == weights(whole)
-    longer = new().fit(X, LABELS, steps=20, run=run, **WORDS)  # a longer one goes on
+    told = []
+    longer = new().fit(X, LABELS, steps=20, run=run, every=1, callback=lambda event: told.append(event.step), **WORDS)
+    assert told == [16, 17, 18, 19, 20]  # a longer one goes on where the run stood
     assert weights(longer) == weights(new().fit(X, LABELS, steps=20, **WORDS))
 
 
