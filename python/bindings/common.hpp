@@ -9,8 +9,9 @@
 #include "scorefield/base/interrupt.hpp"
 #include "scorefield/base/matrix.hpp"
 
-/// What every binding file shares. The Python layer hands over checked, C-contiguous arrays of the exact type; here they become
-/// views. Arguments are declared `py::arg(...).noconvert()`, so a slip in the Python layer is a TypeError, never a silent copy.
+/// What every binding file shares. The Python layer hands over checked, C-contiguous arrays of the exact type; here
+/// they become views. Arguments are declared `py::arg(...).noconvert()`, so a slip in the Python layer is a TypeError,
+/// never a silent copy.
 namespace scorefield::bindings {
 
 namespace py = pybind11;

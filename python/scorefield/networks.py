@@ -32,7 +32,7 @@ class MLP(Network):
     activation : "silu", "gelu", "tanh", "relu" or "identity".   seed : of the first parameters.
 
     >>> MLP(2, widths=(64, 64)).num_parameters
-    8514
+    8578
     """
 
     shape: Any
