@@ -267,3 +267,17 @@ def test_ctrl_c_ends_with_status_130_and_leaves_a_run_that_goes_on(tmp_path):
     step = int(out.split("interrupted at step ")[1].split(";")[0])
     assert step >= 1
     assert sf.load(tmp_path / "run").step == step
+
+
+def test_bench_measures_every_kind_of_work(capsys):
+    status, out, err = run(capsys, "bench", "--seconds", "0.001")
+    assert (status, err) == (0, "")
+    first, *lines = out.splitlines()
+    assert "threads, fast engine" in first
+    rates = [float(line.split()[-2].replace(",", "")) for line in lines]
+    assert len(rates) == 8
+    assert min(rates) > 0
+    assert sum("training" in line for line in lines) == sum("evaluation" in line for line in lines) == 3
+    status, _, err = run(capsys, "bench", "--seconds", "0")
+    assert status == 2
+    assert "--seconds must be above 0" in err

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from scorefield._version import __version__
-from scorefield.cli import config, demo, evaluate, inspect, sample, train
+from scorefield.cli import bench, config, demo, evaluate, inspect, sample, train
 
 __all__ = ["main"]
 
-COMMANDS = (demo, train, sample, evaluate, inspect, config)
+COMMANDS = (demo, train, sample, evaluate, inspect, bench, config)
 WRONG_INPUT = (ValueError, TypeError, ImportError, OSError, MemoryError, ArithmeticError)
 
 
