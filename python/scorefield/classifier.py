@@ -14,10 +14,11 @@ from scorefield._arrays import label_array, real_array, seed_number
 from scorefield._progress import Progress
 from scorefield.checkpoint import Reader, guarded
 from scorefield.history import Event, History
+from scorefield.learner import Learner
 from scorefield.networks import Network
 from scorefield.run import Run
 from scorefield.schedules import Schedule, resolve_schedule
-from scorefield.training import Data, Learner, Settings
+from scorefield.training import Data, Settings
 
 Array = NDArray[Any]
 ENGINE = "fast"
@@ -280,7 +281,7 @@ class Classifier:
         checkpoint.save(fitting.save_path(path), *self._content())
 
     def _content(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        config, tensors = saving.learner_content(self._learner)
+        config, tensors = saving.content(self._learner.stage)
         return {**self._identity(), **config}, tensors
 
     def _identity(self) -> dict[str, Any]:
@@ -293,11 +294,11 @@ class Classifier:
         given = reader.field("schedule", (dict, type(None)))
         net, schedule = specs.read_network(reader), None if given is None else specs.read_schedule(reader)
         model: Classifier = guarded(reader, "network", lambda: cls(net, schedule))
-        model._learner, _ = saving.read_learner(reader, net, schedule, {})
+        model._learner.become(saving.read_stage(reader, net.num_parameters, schedule, {})[0])
         return model
 
     def _become(self, other: Classifier) -> None:
-        self._learner.become(other._learner)
+        self._learner.become(other._learner.stage)
 
     def _learn_units(self, data: Data) -> None:
         pass

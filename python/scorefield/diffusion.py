@@ -20,6 +20,7 @@ from scorefield.checkpoint import Expected, Reader, guarded
 from scorefield.denoiser import BaseDenoiser, Condition, Conditions
 from scorefield.errors import ScheduleWarning
 from scorefield.history import Event, History
+from scorefield.learner import Learner
 from scorefield.losses import Denoising, Loss, resolve_loss
 from scorefield.networks import Network
 from scorefield.optim import Adam
@@ -27,7 +28,7 @@ from scorefield.prediction import check_prediction
 from scorefield.run import Run
 from scorefield.scaling import Scaling
 from scorefield.schedules import Schedule, resolve_schedule
-from scorefield.training import Data, Learner, Settings
+from scorefield.training import Data, Settings
 
 Array = NDArray[Any]
 ENGINES = ("fast", "direct", "reference")
@@ -398,7 +399,7 @@ class Diffusion(BaseDenoiser):
         checkpoint.save(fitting.save_path(path), *self._content())
 
     def _content(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        config, tensors = saving.learner_content(self._learner)
+        config, tensors = saving.content(self._learner.stage)
         for name, found in (("scale", self._scaling), ("condition", self._condition_scaling)):
             if found is not None:
                 tensors |= {f"{name}.shift": found.shift, f"{name}.factor": found.factor}
@@ -428,17 +429,18 @@ class Diffusion(BaseDenoiser):
             model: Diffusion = guarded(reader, "prediction, scale or engine", lambda: cls(net, schedule, kind, **words))
         learnt = _learnt(reader, net)
         extra = {f"{name}.{part}": Expected(shape) for name, shape in learnt.items() for part in ("shift", "factor")}
-        model._learner, tensors = saving.read_learner(reader, net, schedule, extra)
+        stage, tensors = saving.read_stage(reader, net.num_parameters, schedule, extra)
+        model._learner.become(stage)
         scales = {name: Scaling(tensors[f"{name}.shift"], tensors[f"{name}.factor"]) for name in learnt}
         for name, found in scales.items():
             if not (found.factor > 0).all():
                 reader.fail(f"tensor {name}.factor", "must be > 0")
         model._scaling, model._condition_scaling = scales.get("scale"), scales.get("condition")
-        model._loss = _read_loss(model._learner.record)
+        model._loss = _read_loss(stage.record)
         return model
 
     def _become(self, other: Diffusion) -> None:
-        self._learner.become(other._learner)
+        self._learner.become(other._learner.stage)
         self._scaling, self._condition_scaling = other._scaling, other._condition_scaling
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -29,7 +29,7 @@ def network(net: Any) -> Line:
 
 def training(model: Any) -> Line:
     """Return the line of the training: steps, the last fit's settings, the data's fingerprint, the last losses."""
-    record, history = model._learner.record, model.history
+    record, history = model._learner.stage.record, model.history
     if record is None:
         return "trained", ["not yet" if model.step == 0 else f"{model.step} steps"]
     settings = record["settings"]

@@ -16,9 +16,10 @@ from scorefield import _core, checkpoint
 from scorefield._arrays import integer, label_array, number, real_array, seed_number
 from scorefield._progress import Progress
 from scorefield.history import Event
+from scorefield.learner import Learner, Trainer
 from scorefield.optim import resolve_optimizer
 from scorefield.run import Run, as_run
-from scorefield.training import Data, Learner, Plan, Session, Settings, Trainer, differences, log
+from scorefield.training import Data, Plan, Session, Settings, differences, log
 
 Array = NDArray[Any]
 Callback = Callable[[Event], object]
@@ -165,9 +166,8 @@ def _train(
         model._learn_units(data)
         trainer = model._trainer(chosen)
         give(trainer, model._units(data), chosen.condition_noise)
-        learner.hand_over(trainer)
+        learner.hand_over(trainer, record(begin, begin + steps, chosen, print_of_data, len(data.x)))
         _say_if_threads_idle(trainer.shards)
-        learner.record = record(begin, begin + steps, chosen, print_of_data, len(data.x))
         ask = None if held_out is None else _asker(model._units(held_out), chosen.ema > 0)
         session = Session(learner, trainer, plan, chosen.batch_size, chosen.optimizer.lr, ask, model.save)
         yield from session.events()
@@ -221,7 +221,7 @@ def _go_on(model: Model, run: Run, settings: Callable[[int], Settings], data: st
     if path is None:
         return model._learner.step
     saved = checkpoint.load(path)
-    there = saved._learner.record
+    there = saved._learner.stage.record
     if there is None:
         raise ValueError(f"run {run.path!r} holds a model that was never trained; choose another folder")
     begin, reached = there["begin"], saved._learner.step

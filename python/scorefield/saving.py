@@ -17,8 +17,8 @@ from scorefield import _core
 from scorefield._names import parse
 from scorefield.checkpoint import Expected, Reader, guarded
 from scorefield.history import BANDS, Event, History
+from scorefield.learner import AVERAGE, Stage
 from scorefield.optim import SGD, Adam
-from scorefield.training import Learner
 
 Array = NDArray[Any]
 OPTIMIZERS = {"Adam": Adam, "SGD": SGD}
@@ -36,32 +36,25 @@ SETTINGS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def learner_content(learner: Learner) -> tuple[dict[str, Any], dict[str, Array]]:
+def content(stage: Stage) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return (configuration, tensors) of what training has made."""
-    tensors = {"theta": learner.net.theta}
-    if learner.current:
-        tensors |= {f"state.{name}": array for name, array in learner.state.items()}
-    if learner.history.events:
-        tensors |= {f"history.{name}": learner.history[name] for name in KEPT}
-    record = learner.record if learner.current else None
-    return {"step": learner.step, "training": record, "events": len(learner.history.events)}, tensors
+    tensors = {"theta": stage.theta, **{f"state.{name}": array for name, array in stage.state.items()}}
+    if stage.history.events:
+        tensors |= {f"history.{name}": stage.history[name] for name in KEPT}
+    return {"step": stage.step, "training": stage.record, "events": len(stage.history.events)}, tensors
 
 
-def read_learner(
-    reader: Reader, net: Any, schedule: Any, extra: Mapping[str, Expected]
-) -> tuple[Learner, dict[str, Array]]:
-    """Return the learner of a file, whose network `net` has been made, and the model's own tensors (`extra`)."""
-    learner = Learner(net)
-    learner.step = _whole(reader, "step")
-    learner.record = _record(reader)
-    events = _whole(reader, "events")
-    state = _expected_state(reader, learner, schedule)
-    expected = {"theta": Expected((net.num_parameters,)), **state, **_expected_history(events), **extra}
+def read_stage(
+    reader: Reader, size: int, schedule: Any, extra: Mapping[str, Expected]
+) -> tuple[Stage, dict[str, Array]]:
+    """Return the stage of a file, whose network has `size` parameters, and the model's own tensors (`extra`)."""
+    step, record, events = _whole(reader, "step"), _record(reader), _whole(reader, "events")
+    state = {} if record is None else _expected_state(reader, record["settings"], size, schedule)
+    expected = {"theta": Expected((size,)), **state, **_expected_history(events), **extra}
     tensors = reader.tensors(expected)
-    learner.state = {name.removeprefix("state."): tensors[name] for name in state}
-    learner.adopt(tensors["theta"], learner.state.get("ema.average"), learner.step)
-    learner.history = _history(tensors, events)
-    return learner, {name: tensors[name] for name in extra}
+    own = {name.removeprefix("state."): tensors[name] for name in state}
+    stage = Stage(tensors["theta"], step, own, _history(tensors, events), record)
+    return stage, {name: tensors[name] for name in extra}
 
 
 def _whole(reader: Reader, name: str, within: Mapping[str, Any] | None = None) -> int:
@@ -84,15 +77,12 @@ def _record(reader: Reader) -> dict[str, Any] | None:
     return record
 
 
-def _expected_state(reader: Reader, learner: Learner, schedule: Any) -> dict[str, Expected]:
+def _expected_state(reader: Reader, settings: Mapping[str, Any], size: int, schedule: Any) -> dict[str, Expected]:
     """Return what the trainer that made the file calls its state: optimiser, average, time sampler."""
-    if learner.record is None:
-        return {}
-    settings, size = learner.record["settings"], learner.net.num_parameters
     rule = guarded(reader, "optimizer", lambda: parse(settings["optimizer"], "optimizer", OPTIMIZERS))
     state = guarded(reader, "optimizer", lambda: rule.init(np.zeros(size, np.float32)))
     if settings["ema"] > 0:
-        state |= {"ema.average": np.empty(size, np.float32), "ema.step": np.empty(1, np.uint64)}
+        state |= {AVERAGE: np.empty(size, np.float32), "ema.step": np.empty(1, np.uint64)}
     if schedule is not None:
         times = guarded(reader, "times", lambda: _core.TimeSampler(settings["times"], schedule._core).state())
         state |= {f"times.{name}": array for name, array in times.items()}

@@ -6,23 +6,21 @@ cannot change its result: every random number is keyed by the seed and the numbe
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import hashlib
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorefield._progress import Progress, Report, reporting
 from scorefield.errors import NonFiniteError
-from scorefield.history import BANDS, Event, History
+from scorefield.history import BANDS, Event
+from scorefield.learner import Learner, Trainer
 from scorefield.run import Run
 
 Array = NDArray[Any]
@@ -30,20 +28,6 @@ State = dict[str, Array]
 CHUNK_SECONDS = 0.2  #: between two updates of the progress bar
 
 log = logging.getLogger("scorefield")
-
-
-class Trainer(Protocol):
-    """What this module needs of `_core.Trainer`."""
-
-    step: int
-    theta: Array
-    ema: Array
-
-    def run(self, steps: int) -> tuple[Array, Array]: ...  # noqa: D102
-    def snapshot(self) -> None: ...  # noqa: D102
-    def rollback(self) -> int: ...  # noqa: D102
-    def state(self) -> State: ...  # noqa: D102
-    def restore(self, step: int, theta: Array, state: State) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -153,92 +137,6 @@ class Tally:
         return f"loss {np.concatenate(self.losses).mean():.4f}  {held_out}{rate:.0f} samples/s"
 
 
-class Learner:
-    """A network in training: weights, their moving average, the optimiser's state, the step, the history.
-
-    A model owns one; `fit` is the only thing that changes it. `weights` may be asked from any thread meanwhile.
-    """
-
-    def __init__(self, net: Any):
-        self.net = net
-        self.step = 0
-        self.history = History()
-        self.record: dict[str, Any] | None = None  # what the last fit was told, for files and runs
-        self.state: State = {}
-        self._average: Array | None = None
-        self._trained: Array | None = None  # the weights that belong to step, average and state
-        self._busy = threading.Lock()
-        self._swap = threading.Lock()
-
-    @property
-    def average(self) -> Array | None:
-        """The moving average of the weights (P,), None before training; it ends when somebody assigns ``net.theta``."""
-        with self._swap:
-            return self._average if self._mine() else None
-
-    def weights(self, *, average: bool) -> Array:
-        """Return the weights to sample with, (P,) float32: one object as long as they stay; not to be written."""
-        with self._swap:
-            return self._average if average and self._mine() and self._average is not None else self.net._theta
-
-    @property
-    def current(self) -> bool:
-        """Whether state and record belong to the weights: there was training, and nobody assigned others since."""
-        with self._swap:
-            return self._mine()
-
-    def _mine(self) -> bool:
-        """Tell whether the network's weights are those that training left, and not assigned by somebody since."""
-        return self._trained is self.net._theta
-
-    def adopt(self, theta: Array, average: Array | None, step: int) -> None:
-        """Take over weights (P,), their average and the step at once."""
-        with self._swap:
-            self.net.theta = theta
-            self._trained = self.net._theta
-            self._average = average
-            self.step = step
-
-    def restart(self, seed: int) -> None:
-        """Forget all training and draw new first weights."""
-        with self.alone():
-            self.adopt(self.net._core.init(seed), None, 0)
-            self.history, self.record, self.state = History(), None, {}
-
-    def become(self, other: Learner) -> None:
-        """Take over weights, average, step, state and history of another learner with the same network."""
-        self.adopt(other.net._theta, other.average, other.step)
-        self.history, self.record, self.state = other.history, other.record, dict(other.state)
-
-    def copy(self) -> Learner:
-        """Return a learner with a network of its own."""
-        other = Learner(copy.copy(self.net))
-        other.become(self)
-        return other
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep a second fit away: RuntimeError."""
-        if not self._busy.acquire(blocking=False):
-            raise RuntimeError("this model is being trained already; train a copy (model.copy()) or wait")
-        try:
-            yield
-        finally:
-            self._busy.release()
-
-    def hand_over(self, trainer: Trainer) -> None:
-        """Give the trainer weights, step and state. State of another optimiser is not used: its part starts anew."""
-        fresh = trainer.state()
-        known = self.state if self._mine() else {}
-        fits = {name: known[name] for name in fresh if name in known and known[name].shape == fresh[name].shape}
-        trainer.restore(self.step, self.net.theta, {**fresh, **fits})
-
-    def take_back(self, trainer: Trainer) -> None:
-        """Take everything over from the trainer, as it is after its last whole step."""
-        self.adopt(trainer.theta, trainer.ema, trainer.step)
-        self.state = trainer.state()
-
-
 @dataclass
 class Session:
     """One fit under way: an iterator of events, closed tidily whatever ends it."""
@@ -280,8 +178,7 @@ class Session:
             if self.plan.is_event(step):
                 held_out = None if self.held_out is None else self.held_out(self.trainer)
                 last, tally = tally.event(step, self.batch_size, held_out), Tally()
-                self.learner.adopt(self.trainer.theta, self.trainer.ema, step)
-                self.learner.history = History([*self.learner.history.events, last])
+                self.learner.take_back(self.trainer, last)
             if self.plan.is_checkpoint(step):
                 self.learner.take_back(self.trainer)
                 self._checkpoint()

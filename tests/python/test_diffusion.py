@@ -517,7 +517,7 @@ def test_models_show_themselves():
 
 def test_display_escapes_what_comes_from_a_file():
     model = points().fit(POINTS, steps=1, **QUIET)
-    model._learner.record["data"] = "<script>alert(1)</script>"
+    model._learner.stage.record["data"] = "<script>alert(1)</script>"
     assert "<script>" not in model._repr_html_()
 
 

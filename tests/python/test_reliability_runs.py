@@ -1,5 +1,7 @@
 """Training and sampling that can be repeated, resumed, interrupted, forked and threaded."""
 
+import contextlib
+import ctypes
 import gc
 import itertools
 import os
@@ -183,6 +185,46 @@ def test_a_run_of_another_model_is_refused(tmp_path):
         ahead.fit(X, LABELS, steps=9, run=tmp_path, **WORDS)
 
 
+def test_a_file_saved_at_an_event_goes_on_as_the_training_did(tmp_path):
+    model = new()
+    model.fit(X, LABELS, steps=12, every=5, callback=lambda event: model.save(tmp_path / str(event.step)), **WORDS)
+    for step in (5, 10):
+        part = sf.load(tmp_path / str(step))
+        assert part.step == step
+        assert weights(part.fit(X, LABELS, steps=12 - step, **WORDS)) == weights(model)
+
+
+def test_files_saved_by_another_thread_during_training_are_whole(tmp_path):
+    model, stop, saved = new(), threading.Event(), []
+
+    def save():
+        while not stop.is_set():
+            saved.append(content(model))
+
+    thread = threading.Thread(target=save)
+    thread.start()
+    events = {0: content(new())}
+    for event in model.fit_iter(X, LABELS, steps=40, every=2, **WORDS):
+        events[event.step] = content(model)
+    stop.set()
+    thread.join()
+    started = {bytes_ for bytes_ in saved if bytes_ not in events.values()}
+    assert len(started) <= 1  # between the start and the first event: step 0 with the record of the fit
+    assert len(set(saved)) > 2
+
+
+def test_another_optimiser_keeps_step_and_average_and_starts_its_own_moments(tmp_path):
+    model = new().fit(X, LABELS, steps=3, **WORDS)
+    average = model._learner.stage.state["ema.average"]
+    model.fit(X, LABELS, steps=1, optimizer="sgd", ema=0.5, **WORDS)
+    assert model.step == 4
+    expected = average + (1 - min(0.5, 4 / 13)) * (model.net.theta - average)  # its fourth step: d = 4 / 13
+    np.testing.assert_allclose(model._learner.stage.state["ema.average"], expected, rtol=1e-5, atol=1e-7)
+    assert not any(name.startswith("adam") for name in model._learner.stage.state)
+    model.save(tmp_path / "a")
+    assert content(sf.load(tmp_path / "a")) == content(model)
+
+
 # ---- interruption
 
 
@@ -362,6 +404,10 @@ def test_sampling_while_training_sees_whole_weights():
 
 
 def resident():
+    """Bytes of memory in use; what malloc keeps for later, some megabytes up and down, is given back first."""
+    gc.collect()
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -377,10 +423,8 @@ def test_models_leave_nothing_behind(cycles):
 
     for _ in range(20):
         cycle()
-    gc.collect()
     before, references = resident(), sys.getrefcount(X)
     for _ in range(cycles):
         cycle()
-    gc.collect()
     assert resident() - before < 2**20
     assert sys.getrefcount(X) == references

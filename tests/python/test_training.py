@@ -1,13 +1,15 @@
 """The loop of events around a trainer whose every step is known: theta <- theta / 2 + (number of the step)."""
 
+import dataclasses
 import threading
 
 import numpy as np
 import pytest
 
 from scorefield import NonFiniteError
+from scorefield.learner import AVERAGE, Learner
 from scorefield.run import Run
-from scorefield.training import Data, Learner, Plan, Session, differences
+from scorefield.training import Data, Plan, Session, differences
 
 
 class Net:
@@ -56,7 +58,7 @@ class Halving:
         return self.step
 
     def state(self):
-        return {"m": self.theta * 2, "count": np.array([self.step], np.uint64)}
+        return {AVERAGE: self.ema, "m": self.theta * 2, "count": np.array([self.step], np.uint64)}
 
     def restore(self, step, theta, state):
         self.step, self.theta, self.ema = step, theta, theta + 1
@@ -147,7 +149,7 @@ def test_a_loss_that_is_not_finite_takes_the_model_back_to_the_last_event(learne
         list(session(learner, Halving(bad=117), plan).events())
     assert learner.step == 100
     assert np.array_equal(learner.net.theta, after(100))
-    assert learner.state["count"][0] == 100
+    assert learner.stage.state["count"][0] == 100
 
 
 def test_progress_is_told_step_by_step(learner):
@@ -171,7 +173,7 @@ def test_held_out_loss_stands_in_the_event(learner):
 def test_the_next_fit_gets_what_the_last_left(learner):
     list(session(learner, Halving(), Plan(0, 10)).events())
     trainer = Halving()
-    learner.hand_over(trainer)
+    learner.hand_over(trainer, {})
     assert trainer.step == 10
     assert np.array_equal(trainer.theta, after(10))
     assert np.array_equal(trainer.restored["m"], 2 * after(10))
@@ -179,9 +181,10 @@ def test_the_next_fit_gets_what_the_last_left(learner):
 
 def test_state_of_another_optimiser_starts_anew(learner):
     list(session(learner, Halving(), Plan(0, 10)).events())
-    learner.state = {"v": np.ones(3), "m": np.ones(7), "count": np.array([10], np.uint64)}
+    other = {"v": np.ones(3), "m": np.ones(7), "count": np.array([10], np.uint64)}
+    learner.become(dataclasses.replace(learner.stage, state=other))
     trainer = Halving()
-    learner.hand_over(trainer)
+    learner.hand_over(trainer, {})
     assert np.array_equal(trainer.restored["m"], np.zeros(3))
     assert trainer.restored["count"][0] == 10
     assert "v" not in trainer.restored
@@ -189,12 +192,12 @@ def test_state_of_another_optimiser_starts_anew(learner):
 
 def test_assigned_weights_end_the_average(learner):
     list(session(learner, Halving(), Plan(0, 10)).events())
-    assert learner.average is not None
+    assert AVERAGE in learner.stage.state
     learner.net.theta = np.ones(3)
-    assert learner.average is None
+    assert learner.stage.state == {}
     assert learner.weights(average=True).tolist() == [1, 1, 1]
     trainer = Halving()
-    learner.hand_over(trainer)
+    learner.hand_over(trainer, {})
     assert trainer.restored["m"].tolist() == [0, 0, 0]  # moments of other weights are of no use
 
 
