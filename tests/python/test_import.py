@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,6 +65,16 @@ def test_import_loads_no_heavy_package():
         "torch",
     }
     assert not heavy & set(measure()["modules"])
+
+
+def test_the_package_packs_into_less_than_10_mb(tmp_path):
+    """A wheel is a zip file of these files."""
+    root = Path(sf.__file__).parent
+    with zipfile.ZipFile(tmp_path / "wheel.zip", "w", zipfile.ZIP_DEFLATED) as wheel:
+        for path in root.rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                wheel.write(path, path.relative_to(root))
+    assert (tmp_path / "wheel.zip").stat().st_size < 10_000_000
 
 
 def test_unknown_names_are_attribute_errors():
