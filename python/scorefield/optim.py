@@ -55,10 +55,8 @@ class Optimizer(ABC):
 def _common(optimizer: Any) -> dict[str, Any]:
     """Give the settings that all optimisers share, checked, as the core takes them."""
     decay, warmup = choice(optimizer.decay, "decay", DECAYS), integer(optimizer.warmup, "warmup", 0)
-    if decay != "constant" and optimizer.decay_steps is None:
-        raise ValueError(f"decay={decay!r} needs decay_steps, the step where the learning rate reaches 0")
     decay_steps = 0 if optimizer.decay_steps is None else integer(optimizer.decay_steps, "decay_steps", 1)
-    if decay != "constant" and decay_steps <= warmup:
+    if decay != "constant" and optimizer.decay_steps is not None and decay_steps <= warmup:
         raise ValueError(f"decay_steps ({decay_steps}) must be greater than warmup ({warmup}), which is part of it")
     return {
         "lr": number(optimizer.lr, "lr", 0, open_low=True),
@@ -68,6 +66,13 @@ def _common(optimizer: Any) -> dict[str, Any]:
         "decay": decay,
         "decay_steps": decay_steps,
     }
+
+
+def _complete(optimizer: Any) -> dict[str, Any]:
+    """Give the settings of an optimiser that is about to run: by now somebody has said when its decay ends."""
+    if optimizer.decay != "constant" and optimizer.decay_steps is None:
+        raise ValueError(f"decay={optimizer.decay!r} needs decay_steps, the step where the learning rate reaches 0")
+    return _common(optimizer)
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ class Adam(Optimizer):
         number(self.eps, "eps", 0, open_low=True)
 
     def _bind(self) -> "_core.Optimizer":
-        return _core.adam(beta1=self.betas[0], beta2=self.betas[1], eps=float(self.eps), **_common(self))
+        return _core.adam(beta1=self.betas[0], beta2=self.betas[1], eps=float(self.eps), **_complete(self))
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ class SGD(Optimizer):
         number(self.momentum, "momentum", 0, 1, open_high=True)
 
     def _bind(self) -> "_core.Optimizer":
-        return _core.sgd(momentum=float(self.momentum), **_common(self))
+        return _core.sgd(momentum=float(self.momentum), **_complete(self))
 
 
 def resolve_optimizer(optimizer: object, lr: float | None) -> Optimizer:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import scorefield as sf
 import scorefield.optim as optim
 from scorefield.errors import NonFiniteError
 from scorefield.optim import SGD, Adam, resolve_optimizer
@@ -72,7 +73,18 @@ def test_decay_ends_at_decay_steps():
     later, _ = SGD(0.1, decay="linear", decay_steps=5).step(at_five, dthetas[5], state)
     assert np.array_equal(at_five, later)  # the rate is 0
     with pytest.raises(ValueError, match="needs decay_steps"):
-        Adam(decay="cosine")
+        Adam(decay="cosine").init(theta)
+
+
+def test_a_fit_ends_the_decay_of_an_optimiser_that_does_not_say_when():
+    x = sf.datasets.moons(64, seed=0)[0]
+    trained = []
+    for optimizer in (Adam(decay="cosine"), Adam(decay="cosine", decay_steps=6), Adam()):
+        model = sf.Diffusion(sf.MLP(2, widths=(8,)), "vp")
+        model.fit(x, steps=6, batch_size=16, optimizer=optimizer, progress=False)
+        trained.append(model.net.theta)
+    assert np.array_equal(trained[0], trained[1])
+    assert not np.array_equal(trained[0], trained[2])
 
 
 def test_non_finite_gradients_are_refused():
