@@ -428,3 +428,49 @@ def test_models_leave_nothing_behind(cycles):
         cycle()
     assert resident() - before < 2**20
     assert sys.getrefcount(X) == references
+
+
+@pytest.mark.slow
+def test_a_notebook_kernel_is_interrupted_and_goes_on():
+    manager_of = pytest.importorskip("jupyter_client.manager")
+    manager, client = manager_of.start_new_kernel(kernel_name="python3")
+    try:
+
+        def run(code, interrupt_after=None):
+            printed, done = [], client.execute(textwrap.dedent(code))
+            deadline = time.monotonic() + 60
+            if interrupt_after is not None:
+                time.sleep(interrupt_after)
+                manager.interrupt_kernel()
+            while time.monotonic() < deadline:
+                message = client.get_iopub_msg(timeout=60)
+                if message["parent_header"].get("msg_id") != done:
+                    continue
+                if message["msg_type"] == "stream":
+                    printed.append(message["content"]["text"])
+                if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                    return "".join(printed)
+            raise AssertionError("the kernel did not answer")
+
+        run("""
+            import time, numpy as np, scorefield as sf
+            x = np.random.default_rng(0).normal(size=(256, 8, 8, 1)).astype(np.float32)
+            model = sf.Diffusion(sf.UNet((8, 8, 1), widths=(32, 64)), "cosine").fit(x, steps=2, progress=False)
+        """)
+        run(
+            """
+            try:
+                model.fit(x, steps=10**6, progress=False)
+            except KeyboardInterrupt:
+                stopped = model.step
+            """,
+            interrupt_after=2.0,
+        )
+        out = run("""
+            further = model.fit(x, steps=1, progress=False).step - stopped
+            print(stopped > 2, further, model.sample(2, steps=2).shape)
+        """)
+        assert out.strip() == "True 1 (2, 8, 8, 1)"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
