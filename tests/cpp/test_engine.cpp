@@ -347,7 +347,7 @@ std::vector<float> gradient_with(Index threads, std::optional<Noise> dropout, do
     dy = 2 * y;
     return y.cast<double>().squaredNorm();
   };
-  loss = gradient<float>(b.engine, *b.weights, in, Shards::of(37, 1000), squares, work, dtheta.data());
+  loss = gradient<float>(b.engine, *b.weights, in, Shards::of(37, 1000, 1000), squares, work, dtheta.data());
   return dtheta;
 }
 
@@ -398,15 +398,21 @@ TEST(Infer, HasTheSameBitsForAnySplitAndAnyNumberOfThreads) {
   }
 }
 
-TEST(Shards, FollowTheFormula) {  // largest power of two <= min(n, clamp(min(n / 16, 2^27 / P), 4, 64))
-  const auto count = [](Index n, Index p) { return Shards::of(n, p).count; };
-  EXPECT_EQ(count(64, 1000000), 4);
-  EXPECT_EQ(count(128, 1000000), 8);
-  EXPECT_EQ(count(1024, 2000000), 64);
-  EXPECT_EQ(count(4096, 1000), 64);
-  EXPECT_EQ(count(3, 1000), 2);
-  EXPECT_EQ(count(1, 1000), 1);
-  EXPECT_EQ(count(4096, 114000000), 4);
+TEST(Shards, FollowTheFormula) {  // largest power of two <= min(n, clamp(min(n / samples, 2^25 / P), 4, 64))
+  const auto images = [](Index n, Index p) { return Shards::of(n, p, 20 * p).count; };  // 16 samples a shard
+  EXPECT_EQ(images(64, 1000000), 4);
+  EXPECT_EQ(images(128, 1000000), 8);
+  EXPECT_EQ(images(1024, 2000000), 16);
+  EXPECT_EQ(images(4096, 1000), 64);
+  EXPECT_EQ(images(3, 1000), 2);
+  EXPECT_EQ(images(1, 1000), 1);
+  EXPECT_EQ(images(4096, 114000000), 4);
+  const auto vectors = [](Index n, Index p) { return Shards::of(n, p, p).count; };  // 64
+  EXPECT_EQ(vectors(256, 40000), 4);
+  EXPECT_EQ(vectors(1024, 60000), 16);
+  EXPECT_EQ(vectors(4096, 1350000), 16);
+  const nn::Plan mlp = nn::plan(nn::MLP{.in = 2, .out = 2});
+  EXPECT_EQ(Shards::of(1024, mlp).count, 16);
   const Shards s{10, 4};
   EXPECT_EQ(s.first(0), 0);
   EXPECT_EQ(s.first(4), 10);

@@ -7,13 +7,22 @@
 
 namespace scorefield {
 
-Shards Shards::of(Index n, Index parameters) {
+Shards Shards::of(Index n, Index parameters, Index products) {
   require(n >= 1, "a batch needs at least one sample, got ", n);
-  const Index memory = (Index{1} << 27) / std::max<Index>(parameters, 1);
-  const Index most = std::min(n, std::clamp<Index>(std::min(n / 16, memory), 4, 64));
+  const Index samples = std::clamp<Index>(64 * parameters / std::max<Index>(products, 1), 16, 64);
+  const Index memory = (Index{1} << 25) / std::max<Index>(parameters, 1);
+  const Index most = std::min(n, std::clamp<Index>(std::min(n / samples, memory), 4, 64));
   Index count = 1;
   while (2 * count <= most) count *= 2;
   return {n, count};
+}
+
+Shards Shards::of(Index n, const nn::Plan& plan) {
+  Index products = 0;
+  for (const nn::Op& op : plan.ops) {
+    if (const auto* c = std::get_if<nn::Conv>(&op)) products += c->weight.size * plan.shape(c->y).positions();
+  }
+  return of(n, plan.parameter_count, products);
 }
 
 template <class S>

@@ -10,7 +10,7 @@ Recording<S>::Recording(std::shared_ptr<const Engine<S>> engine, const S* theta,
     : engine_(std::move(engine)),
       weights_(engine_->weights()),
       dropout_(in.dropout),
-      shards_(Shards::of(y.rows(), engine_->plan().parameter_count)) {
+      shards_(Shards::of(y.rows(), engine_->plan())) {
   engine_->load(theta, *weights_);
   for (const InMap<S>& v : in.values) values_.push_back(v);
   const Inputs<S> kept = inputs(in.interrupt);

@@ -22,9 +22,9 @@ void check(const TrainingRecipe& recipe) {
   require(recipe.p_uncond >= 0 && recipe.p_uncond <= 1, "p_uncond must be in [0, 1], got ", recipe.p_uncond);
 }
 
-Shards shards_of(const TrainingRecipe& recipe, Index parameters) {
+Shards shards_of(const TrainingRecipe& recipe, const nn::Plan& plan) {
   check(recipe);
-  return recipe.shards == 0 ? Shards::of(recipe.batch_size, parameters) : Shards{recipe.batch_size, recipe.shards};
+  return recipe.shards == 0 ? Shards::of(recipe.batch_size, plan) : Shards{recipe.batch_size, recipe.shards};
 }
 
 std::unique_ptr<Optimizer> make(const TrainingRecipe& recipe, std::span<const float> theta) {
@@ -46,7 +46,7 @@ Trainer::Trainer(std::shared_ptr<const Engine<float>> engine, std::span<const fl
     : engine_(std::move(engine)),
       objective_(std::move(objective)),
       recipe_(recipe),
-      shards_(shards_of(recipe, engine_->plan().parameter_count)),
+      shards_(shards_of(recipe, engine_->plan())),
       theta_(theta.begin(), theta.end()),
       dtheta_(theta.size()),
       optimizer_(make(recipe, theta)),

@@ -121,6 +121,8 @@ struct Table {
   void (*pack)(const float* x, std::size_t row, int rows, int columns, float* y);
   /// The inverse, for the rows that exist.
   void (*unpack)(const float* y, std::size_t row, int rows, int columns, float* x);
+  /// y[b][tap][a] := x[a][tap][b], a, b < 16: filters by input lane -> by output, or back.
+  void (*transpose_pairs)(const float* x, int taps, float* y);
   /// sine, cosine of 2 pi turns, |turns| < 2^19.
   void (*sincos)(const double* turns, std::size_t n, float* sine, float* cosine);
 

@@ -60,16 +60,21 @@ class ConvBackward {
 
   // ---- dU
 
-  /// dU is accumulated over the samples of a shard: in a place of its own if they come in several chunks, else in
-  /// scratch.
+  /// dU is accumulated over the samples of a shard. Without Winograd it is the row itself; with it, it lies in a place
+  /// of its own if the samples come in several chunks, else in scratch.
   void begin_filters() {
     if (pass_.row == nullptr) return;
+    if (f_.method != Method::winograd) {
+      dU_ = pass_.row + f_.row_filter;
+      dU_begun_ = true;
+      return;
+    }
     const Index own = tape_.layout.own_dU[f_.index];
     dU_ = tape_.scratch(own >= 0 ? own : tape_.layout.at.dU);
     dU_begun_ = own >= 0 && tape_.begun[f_.index] != 0;
   }
   void end_filters() {
-    if (pass_.row == nullptr) return;
+    if (pass_.row == nullptr || f_.method != Method::winograd) return;
     if (tape_.layout.own_dU[f_.index] >= 0) {
       tape_.begun[f_.index] = 1;
     } else {
@@ -84,7 +89,11 @@ class ConvBackward {
   /// dM, after bias, vector and residual have taken their share of gain dy.
   OutputGradient output_gradient(Index n, Index samples, const Extent& e) {
     const float gain = static_cast<float>(f_.op.gain);
-    for (Index i = 0; i < samples; ++i) give_residual(n + i, gain);
+    if (f_.vectors) {
+      give_residual(n, samples, gain);
+    } else {
+      for (Index i = 0; i < samples; ++i) give_residual(n + i, f_.y.positions(), gain);
+    }
     if (f_.method == Method::winograd) {
       float* M = tape_.scratch(tape_.layout.at.M);
       float* sum = tape_.lane_array(kSum);
@@ -106,6 +115,7 @@ class ConvBackward {
       }
       d = {M, e.M_block, 0};
     }
+    if (f_.vectors) return vector_sums(n, samples, d);
     for (Index i = 0; i < samples; ++i) {
       for (Index kb = 0; kb < f_.out_blocks; ++kb) {
         float* sum = tape_.lane_array(kSum);
@@ -117,6 +127,18 @@ class ConvBackward {
     return d;
   }
 
+  /// Rows are samples: what bias and vector get lies in d as it is.
+  OutputGradient vector_sums(Index n, Index samples, const OutputGradient& d) {
+    for (Index kb = 0; kb < f_.out_blocks; ++kb) {
+      const float* rows = d.M + kb * d.block;
+      if (pass_.row != nullptr) k_.add_rows(rows, count(samples), pass_.row + f_.row_bias + kb * lanes);
+      if (!tape_.needs(f_.op.vector)) continue;
+      assign_or_add(rows, samples * lanes, 1, first_.vector,
+                    tape_.grad(f_.op.vector, n) + kb * tape_.grad_block(f_.op.vector));
+    }
+    return d;
+  }
+
   void give_sum(Index n, Index kb, const float* sum) {
     if (pass_.row != nullptr) k_.add_scaled(sum, count(lanes), 1, pass_.row + f_.row_bias + kb * lanes);
     if (!tape_.needs(f_.op.vector)) return;
@@ -124,9 +146,9 @@ class ConvBackward {
     assign_or_add(sum, lanes, 1, first_.vector, to);
   }
 
-  void give_residual(Index n, float gain) {
+  void give_residual(Index n, Index rows, float gain) {
     if (!tape_.needs(f_.op.residual)) return;
-    const Index size = f_.y.positions() * lanes;
+    const Index size = rows * lanes;
     for (Index kb = 0; kb < f_.out_blocks; ++kb) {
       assign_or_add(dy(n, kb), size, gain, first_.residual,
                     tape_.grad(f_.op.residual, n) + kb * tape_.grad_block(f_.op.residual));
@@ -185,10 +207,6 @@ void backward(const Pass& pass, const ConvLayout& f, Index n0, Index n1) { ConvB
 
 void flush(const Pass& pass, const ConvLayout& f, const float* dU) {
   float* row = pass.row + f.row_filter;
-  if (f.method != Method::winograd) {
-    pass.k.add_scaled(dU, count(f.filter_size()), 1, row);
-    return;
-  }
   const Index xs = f.in_lanes() * f.out_blocks * lanes;
   for (Index i = 0; i < f.out_blocks * f.in_blocks(); ++i) {
     pass.k.winograd_filter_adjoint(dU + i * lanes * lanes, count(xs), true, row + i * lanes * 9 * lanes);

@@ -74,6 +74,15 @@ class Waves {
   Index cosine_channel(Index k) const { return cosines_ + k; }
   double turns(Index k) const { return turns_[k]; }
 
+  /// All waves of one time into whole blocks of y, if half of its channels are whole blocks.
+  void blocks_at(float t, float* y, Index block) const {
+    alignas(64) double angle[lanes];
+    for (Index first = 0; first < half_; first += lanes) {
+      for (Index l = 0; l < lanes; ++l) angle[l] = turns_[first + l] * static_cast<double>(t);
+      k_.sincos(angle, lanes, y + (sines_ + first) / lanes * block, y + (cosines_ + first) / lanes * block);
+    }
+  }
+
   /// f(k, sin, cos) for every k.
   template <class F>
   void at(float t, F f) const {
@@ -100,9 +109,14 @@ void forward(const Pass& pass, const nn::Sinusoid& s, std::size_t op, Index n0, 
   const Index channels = pass.shape(s.y).channels, block = pass.tape.value_block(s.y);
   for (Index n = n0; n < n1; ++n) {
     float* y = pass.tape.value(s.y, n);
+    const float t = pass.tape.value(s.t, n)[0];
+    if (waves.half() % lanes == 0) {
+      waves.blocks_at(t, y, block);
+      continue;
+    }
     const auto to = [&](Index c) -> float& { return y[c / lanes * block + c % lanes]; };
     for (Index c = 2 * waves.half(); c < padded(channels); ++c) to(c) = 0;
-    waves.at(pass.tape.value(s.t, n)[0], [&](Index k, float sine, float cosine) {
+    waves.at(t, [&](Index k, float sine, float cosine) {
       to(waves.sine_channel(k)) = sine, to(waves.cosine_channel(k)) = cosine;
     });
   }

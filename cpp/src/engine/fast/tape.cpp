@@ -212,6 +212,7 @@ TapeLayout::TapeLayout(const Program& p, Index rows, Use use)
     }
     if (!training) continue;
     if (f.operand == Operand::made) moments[op] = {layout.take(rows * 4 * f.in_lanes()), 4 * f.in_lanes(), 0, false};
+    if (f.method != Method::winograd) continue;
     if (chunk_of(op) < rows) {
       own_dU[op] = layout.take(f.filter_size());
     } else {

@@ -8,19 +8,11 @@
 namespace scorefield::fast {
 namespace {
 
-/// Filter numbers of Conv `f` in theta: (out, in, tap).
-struct Filter {
-  const float* w;
-  Index channels, taps;
-  const float* at(Index output, Index channel) const { return w + (output * channels + channel) * taps; }
-};
-
 class Loader {
  public:
-  Loader(const Program& program, const float* theta, FastWeights& weights)
-      : p_(program), theta_(theta), w_(weights), k_(kernels::table()) {}
+  Loader(const float* theta, FastWeights& weights) : theta_(theta), w_(weights), k_(kernels::table()) {}
 
-  void conv(const ConvLayout& f) const {
+  void conv(const ConvLayout& f) {
     const FastWeights::Conv& c = w_.convs[f.index];
     std::copy_n(theta_ + f.op.bias.begin, f.y.channels, c.bias);
     if (f.op.norm.kind != nn::Norm::Kind::none) {
@@ -36,47 +28,36 @@ class Loader {
   }
 
  private:
-  void filters(const ConvLayout& f, const FastWeights::Conv& c, Index b, Index kb) const {
+  /// One pair of blocks: theta's (out, in, tap) -> [lane][tap][16 outputs] and [output][tap][16 lanes].
+  void filters(const ConvLayout& f, const FastWeights::Conv& c, Index b, Index kb) {
     const InputBlock& in = f.in[count(b)];
     const Index taps = f.method == Method::winograd ? 9 : f.taps, outputs = std::min(lanes, f.y.channels - kb * lanes);
-    const Filter g{theta_ + f.op.weight.begin, f.channels, taps};
+    const float* g = theta_ + f.op.weight.begin + (kb * lanes * f.channels + in.channel) * taps;
+    by_lane_.resize(count(lanes * taps * lanes));
+    by_output_.resize(by_lane_.size());
+    std::fill(by_lane_.begin() + in.valid * taps * lanes, by_lane_.end(), 0.f);
+    k_.pack(g, count(f.channels * taps), narrow(outputs), narrow(in.valid * taps), by_lane_.data());
+    k_.transpose_pairs(by_lane_.data(), narrow(taps), by_output_.data());
     if (f.method == Method::winograd) {
-      winograd(f, c, b, kb, g, outputs);
+      const Index U_xs = f.in_lanes() * f.out_blocks * lanes;
+      k_.winograd_filter(by_lane_.data(), c.U + (kb * f.in_lanes() + b * lanes) * lanes, count(U_xs));
+      k_.winograd_filter(by_output_.data(), c.U_transposed + (b * f.out_blocks + kb) * lanes * lanes, count(U_xs));
       return;
     }
-    alignas(64) float tile[256];
     for (Index t = 0; t < taps; ++t) {
-      float* U = c.U + ((kb * f.operand_blocks() + b * taps + t) * lanes) * lanes;
+      float* U = c.U + (kb * f.operand_blocks() + b * taps + t) * lanes * lanes;
       float* T = c.U_transposed + ((b * taps + t) * f.out_blocks + kb) * lanes * lanes;
-      for (Index lane = 0; lane < lanes; ++lane) {
-        for (Index o = 0; o < lanes; ++o)
-          tile[lane * lanes + o] = lane < in.valid && o < outputs ? g.at(kb * lanes + o, in.channel + lane)[t] : 0;
-      }
-      std::copy_n(tile, 256, U);
-      for (Index lane = 0; lane < lanes; ++lane) {
-        for (Index o = 0; o < lanes; ++o) T[o * lanes + lane] = tile[lane * lanes + o];
+      for (Index i = 0; i < lanes; ++i) {
+        std::copy_n(by_lane_.data() + (i * taps + t) * lanes, lanes, U + i * lanes);
+        std::copy_n(by_output_.data() + (i * taps + t) * lanes, lanes, T + i * lanes);
       }
     }
   }
 
-  void winograd(const ConvLayout& f, const FastWeights::Conv& c, Index b, Index kb, const Filter& g,
-                Index outputs) const {
-    const InputBlock& in = f.in[count(b)];
-    alignas(64) float packed[16 * 9 * 16];
-    std::fill_n(packed, 16 * 9 * 16, 0.f);
-    k_.pack(g.at(kb * lanes, in.channel), count(g.channels * 9), narrow(outputs), narrow(in.valid * 9), packed);
-    const Index U_xs = f.in_lanes() * f.out_blocks * lanes;
-    k_.winograd_filter(packed, c.U + (kb * f.in_lanes() + b * lanes) * lanes, count(U_xs));
-    std::fill_n(packed, 16 * 9 * 16, 0.f);
-    for (Index o = 0; o < outputs; ++o)
-      k_.pack(g.at(kb * lanes + o, in.channel), 9, narrow(in.valid), 9, packed + o * 9 * lanes);
-    k_.winograd_filter(packed, c.U_transposed + (b * f.out_blocks + kb) * lanes * lanes, count(U_xs));
-  }
-
-  const Program& p_;
   const float* theta_;
   FastWeights& w_;
   const kernels::Table& k_;
+  std::vector<float> by_lane_, by_output_;
 };
 
 void load_embedding(const Program& p, const nn::Embedding& e, const float* theta, std::vector<float>& table,
@@ -130,10 +111,9 @@ FastWeights::FastWeights(const Program& p)
 }
 
 void FastWeights::load(const Program& p, const float* theta) {
-  const Loader loader(p, theta, *this);
   parallel_for(static_cast<Index>(p.plan.ops.size()), [&](Index i, Index) {
     const std::size_t op = count(i);
-    if (!p.convs[op].in.empty()) loader.conv(p.convs[op]);
+    if (!p.convs[op].in.empty()) Loader(theta, *this).conv(p.convs[op]);
     if (const auto* e = std::get_if<nn::Embedding>(&p.plan.ops[op]))
       load_embedding(p, *e, theta, tables[op], positions[op]);
     if (const auto* s = std::get_if<nn::Sinusoid>(&p.plan.ops[op])) load_sinusoid(p, *s, theta, turns[op]);

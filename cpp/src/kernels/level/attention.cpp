@@ -32,14 +32,4 @@ void softmax_backward(const float* s, float* ds, int keys, float scale) {
   for (int j = 0; j < keys; ++j) store(ds + 16 * j, load(s + 16 * j) * (load(ds + 16 * j) - sum) * all(scale));
 }
 
-void transpose(const float* const* x, int blocks, int rows, float* y) {
-  for (int i = 0; i < rows; i += 16) {
-    for (int b = 0; b < blocks; ++b, y += 256) {
-      for (int r = 0; r < 16; ++r) {
-        for (int lane = 0; lane < 16; ++lane) y[16 * lane + r] = i + r < rows ? x[b][16 * (i + r) + lane] : 0;
-      }
-    }
-  }
-}
-
 }  // namespace scorefield::kernels::SCOREFIELD_LEVEL

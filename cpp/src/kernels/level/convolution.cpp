@@ -78,18 +78,4 @@ void multiply_add(const float* x, const float* slope, std::size_t n, bool add, f
   }
 }
 
-void pack(const float* x, std::size_t row, int rows, int columns, float* y) {
-  for (int r = 0; r < 16; ++r) {
-    for (int c = 0; c < columns; ++c)
-      y[16 * c + r] = r < rows ? x[static_cast<std::size_t>(r) * row + static_cast<std::size_t>(c)] : 0;
-  }
-}
-
-void unpack(const float* y, std::size_t row, int rows, int columns, float* x) {
-  for (int r = 0; r < rows; ++r) {
-    for (int c = 0; c < columns; ++c)
-      x[static_cast<std::size_t>(r) * row + static_cast<std::size_t>(c)] = y[16 * c + r];
-  }
-}
-
 }  // namespace scorefield::kernels::SCOREFIELD_LEVEL

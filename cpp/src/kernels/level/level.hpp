@@ -42,6 +42,7 @@ void add_rows(const float* x, std::size_t rows, float* sum);
 void add_scaled(const float* x, std::size_t n, float factor, float* y);
 void multiply_add(const float* x, const float* slope, std::size_t n, bool add, float* y);
 void pack(const float* x, std::size_t row, int rows, int columns, float* y);
+void transpose_pairs(const float* x, int taps, float* y);
 void unpack(const float* y, std::size_t row, int rows, int columns, float* x);
 void sincos(const double* turns, std::size_t n, float* sine, float* cosine);
 

@@ -37,6 +37,7 @@ const Table level_table = {
     .multiply_add = multiply_add,
     .pack = pack,
     .unpack = unpack,
+    .transpose_pairs = transpose_pairs,
     .sincos = sincos,
     .sgemm = sgemm,
     .normal = normal,
