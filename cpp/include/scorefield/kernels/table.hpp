@@ -40,15 +40,15 @@ struct Table {
   const char* name;
   int native_lanes;  ///< of one register: 4, 8 or 16
 
-  // ---- Matrix products on operands of 16-channel blocks. Filters are [point][output block][input lane][16].
+  // ---- Matrix products on operands of 16-channel blocks. Filters are [point][output block][input lane][16], points U_xs apart.
   /// M_x[p][k] := sum_c V_x[p][c] U_x[c][k], c in order, for `points` points x (36 for Winograd, else 1) and rows p.
   /// Sums begin at M (if `add`), else at start[k], or at 0 where start is null. Blocks of M are M_block apart, points
   /// M_xs.
-  void (*gemm)(int points, int rows, Blocks V, const float* U, const float* start, bool add, float* M,
+  void (*gemm)(int points, int rows, Blocks V, const float* U, std::size_t U_xs, const float* start, bool add, float* M,
                std::size_t M_block, std::size_t M_xs, int out_blocks);
   /// dU_x := (or +=, if `add`) V_x^T M_x, rows in order.
   void (*gemm_gradient)(int points, int rows, Blocks V, const float* M, std::size_t M_block, std::size_t M_xs,
-                        int out_blocks, bool add, float* dU);
+                        int out_blocks, bool add, float* dU, std::size_t dU_xs);
 
   // ---- Prologue of one block of one sample: out = resample(mask act((x - mean) scale + shift)), with 16 numbers each
   // for mean, scale, shift.
@@ -79,7 +79,7 @@ struct Table {
   // tiles.
   /// V := B^T d B
   void (*winograd_input)(const float* plane, std::size_t stride, Tiles t, float* V, std::size_t V_xs);
-  /// plane += B dV B^T
+  /// plane := B dV B^T, summed over tiles
   void (*winograd_input_adjoint)(const float* V, std::size_t V_xs, Tiles t, float* plane, std::size_t stride);
   /// y := gain (A^T M A + shift + residual); residual may be null. sums [3][16] := a centre c, sums of y - c and (y -
   /// c)^2.

@@ -108,18 +108,18 @@ class AttentionPass {
   void outer(const Head& x, const Head& z, float* out) {
     const kernels::Blocks zs = rows(z.data, z.block, head_blocks());
     k_.transpose(zs.block, zs.count, narrow(queries_), array(kTransposed));
-    k_.gemm(1, narrow(keys_), rows(x.data, x.block, head_blocks()), array(kTransposed), nullptr, false, out,
+    k_.gemm(1, narrow(keys_), rows(x.data, x.block, head_blocks()), array(kTransposed), 0, nullptr, false, out,
             count(keys_ * lanes), 0, narrow(query_blocks()));
   }
   /// out (keys, d) := or += w (keys, queries) z (queries, d)
   void product(const float* w, const Head& z, const Head& out, bool add) {
-    k_.gemm(1, narrow(keys_), rows(w, keys_ * lanes, query_blocks()), z.data, nullptr, add, out.data, count(out.block),
+    k_.gemm(1, narrow(keys_), rows(w, keys_ * lanes, query_blocks()), z.data, 0, nullptr, add, out.data, count(out.block),
             0, narrow(head_blocks()));
   }
   /// out (queries, d) := or += w^T (queries, keys) x (keys, d)
   void gradient_product(const float* w, const Head& x, const Head& out, bool add) {
     k_.gemm_gradient(1, narrow(keys_), rows(w, keys_ * lanes, query_blocks()), x.data, count(x.block), 0,
-                     narrow(head_blocks()), add, out.data);
+                     narrow(head_blocks()), add, out.data, 0);
   }
 
   void weights(Index n, Index h) {

@@ -47,7 +47,7 @@ class ConvBackward {
     if (pass_.row != nullptr) {
       const kernels::Blocks V = operand(pass_, f_, n, samples);
       k_.gemm_gradient(narrow(f_.points), narrow(e.rows), V, d.M, count(d.block), count(d.xs), narrow(f_.out_blocks),
-                       dU_begun_, dU_);
+                       dU_begun_, dU_, count(f_.filter_xs()));
       dU_begun_ = true;
     }
     if (!wants_operand()) return;
@@ -167,7 +167,7 @@ class ConvBackward {
                      Index dV_block, Index dV_xs) {
     for (Index kb = 0; kb < f_.out_blocks; ++kb) tape_.pointers[count(kb)] = d.M + kb * d.block;
     const kernels::Blocks dM{tape_.pointers.data(), count(d.xs), narrow(f_.out_blocks)};
-    k_.gemm(narrow(f_.points), narrow(e.rows), dM, w_.U_transposed + first * f_.out_blocks * lanes * lanes, nullptr,
+    k_.gemm(narrow(f_.points), narrow(e.rows), dM, w_.U_transposed + first * f_.out_blocks * lanes * lanes, count(f_.filter_xs()), nullptr,
             add, dV, count(dV_block), count(dV_xs), narrow(operand_blocks));
   }
 
@@ -207,9 +207,8 @@ void backward(const Pass& pass, const ConvLayout& f, Index n0, Index n1) { ConvB
 
 void flush(const Pass& pass, const ConvLayout& f, const float* dU) {
   float* row = pass.row + f.row_filter;
-  const Index xs = f.in_lanes() * f.out_blocks * lanes;
   for (Index i = 0; i < f.out_blocks * f.in_blocks(); ++i) {
-    pass.k.winograd_filter_adjoint(dU + i * lanes * lanes, count(xs), true, row + i * lanes * 9 * lanes);
+    pass.k.winograd_filter_adjoint(dU + i * lanes * lanes, count(f.filter_xs()), true, row + i * lanes * 9 * lanes);
   }
 }
 

@@ -31,7 +31,7 @@ void winograd_block(const Pass& pass, const ConvLayout& f, Index n, Index sample
   const FastWeights::Conv& w = pass.weights.convs[f.index];
   float* M = pass.tape.scratch(pass.tape.layout.at.M);
   const kernels::Blocks V = operand(pass, f, n, samples);
-  pass.k.gemm(36, narrow(e.rows), V, w.U, nullptr, false, M, count(e.M_block), count(e.M_xs), narrow(f.out_blocks));
+  pass.k.gemm(36, narrow(e.rows), V, w.U, count(f.filter_xs()), nullptr, false, M, count(e.M_block), count(e.M_xs), narrow(f.out_blocks));
   for (Index i = 0; i < samples; ++i) {
     for (Index kb = 0; kb < f.out_blocks; ++kb) {
       float* y = pass.tape.value(f.op.y, n + i) + kb * pass.tape.value_block(f.op.y);
@@ -48,7 +48,7 @@ void image_sample(const Pass& pass, const ConvLayout& f, Index n) {
   float* y = pass.tape.value(f.op.y, n);
   const Index block = pass.tape.value_block(f.op.y);
   const kernels::Blocks V = operand(pass, f, n, 1);
-  pass.k.gemm(1, narrow(f.rows), V, w.U, w.bias, false, y, count(block), 0, narrow(f.out_blocks));
+  pass.k.gemm(1, narrow(f.rows), V, w.U, 0, w.bias, false, y, count(block), 0, narrow(f.out_blocks));
   const bool rest = f.op.vector != none || f.op.residual != none || f.op.gain != 1 || pass.program.has_sums_of(f.op.y);
   if (!rest) return;
   for (Index kb = 0; kb < f.out_blocks; ++kb) {
@@ -64,7 +64,7 @@ void vector_rows(const Pass& pass, const ConvLayout& f, Index n, Index samples) 
   float* y = tape.value(f.op.y, n);
   const Index block = tape.value_block(f.op.y), size = samples * lanes;
   const kernels::Blocks V = operand(pass, f, n, samples);
-  pass.k.gemm(1, narrow(samples), V, w.U, w.bias, false, y, count(block), 0, narrow(f.out_blocks));
+  pass.k.gemm(1, narrow(samples), V, w.U, 0, w.bias, false, y, count(block), 0, narrow(f.out_blocks));
   for (Index kb = 0; kb < f.out_blocks; ++kb) {
     float* rows = y + kb * block;
     if (f.op.vector != none)

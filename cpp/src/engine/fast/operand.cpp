@@ -13,21 +13,22 @@ void fold_groups(const Pass& pass, const ConvLayout& f, Index n) {
   double* mean = pass.tape.groups.data();
   double* rstd = mean + f.op.norm.groups;
   std::fill_n(mean, 2 * f.op.norm.groups, 0.0);
-  const Index per = f.channels / f.op.norm.groups;
-  const double positions = static_cast<double>(f.x.positions()), channels = static_cast<double>(per);
+  const double position = 1 / static_cast<double>(f.x.positions()), channel = static_cast<double>(f.x.positions()) * f.group_inverse;
   const auto each = [&](auto use) {
+    const Index* group = f.group.data();
     for (const InputBlock& in : f.in) {
       const float* s = pass.tape.sums(in.tensor, n) + in.block * 3 * lanes;
       for (Index l = 0; l < in.valid; ++l) {
-        const double sum = static_cast<double>(s[lanes + l]) / positions;
-        use((in.channel + l) / per, static_cast<double>(s[l]) + sum,
-            static_cast<double>(s[2 * lanes + l]) / positions - sum * sum);
+        const double sum = static_cast<double>(s[lanes + l]) * position;
+        use(group[l], static_cast<double>(s[l]) + sum, static_cast<double>(s[2 * lanes + l]) * position - sum * sum);
       }
+      group += lanes;
     }
   };
-  each([&](Index g, double lane_mean, double) { mean[g] += lane_mean / channels; });
+  each([&](Index g, double lane_mean, double) { mean[g] += lane_mean * channel; });
   each([&](Index g, double lane_mean, double spread) {
-    rstd[g] += (spread + (lane_mean - mean[g]) * (lane_mean - mean[g])) / channels;
+    const double apart = lane_mean - mean[g];
+    rstd[g] += (spread + apart * apart) * channel;
   });
   for (Index g = 0; g < f.op.norm.groups; ++g) rstd[g] = 1 / std::sqrt((rstd[g] < 0 ? 0 : rstd[g]) + f.op.norm.eps);
 }
@@ -65,18 +66,13 @@ void fold(const Pass& pass, const ConvLayout& f, Index n, const Moments& m) {
   if (f.group_norm()) fold_groups(pass, f, n);
   const double* mean = pass.tape.groups.data();
   const double* rstd = mean + f.op.norm.groups;
-  const Index per = f.group_norm() ? f.channels / f.op.norm.groups : 1;
-  for (Index b = 0; b < f.in_blocks(); ++b) {
-    const InputBlock& in = f.in[count(b)];
-    for (Index l = 0; l < lanes; ++l) {
-      const Index i = b * lanes + l;
-      const bool real = l < in.valid, normed = real && f.group_norm();
-      const Index g = normed ? (in.channel + l) / per : 0;
-      m.mean[i] = normed ? static_cast<float>(mean[g]) : 0;
-      m.rstd[i] = normed ? static_cast<float>(rstd[g]) : 1;
-      m.scale[i] = normed ? static_cast<float>(static_cast<double>(w.gamma[i]) * rstd[g]) : real ? 1.f : 0.f;
-      m.shift[i] = normed ? w.beta[i] : 0;
-    }
+  for (Index i = 0; i < f.in_lanes(); ++i) {
+    const Index g = f.group_norm() ? f.group[count(i)] : -1;
+    const bool real = i % lanes < f.in[count(i / lanes)].valid;
+    m.mean[i] = g < 0 ? 0 : static_cast<float>(mean[g]);
+    m.rstd[i] = g < 0 ? 1 : static_cast<float>(rstd[g]);
+    m.scale[i] = g < 0 ? (real ? 1.f : 0.f) : static_cast<float>(static_cast<double>(w.gamma[i]) * rstd[g]);
+    m.shift[i] = g < 0 ? 0 : w.beta[i];
   }
   if (f.modulated()) modulate(pass, f, n, m);
 }

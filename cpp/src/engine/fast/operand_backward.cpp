@@ -61,11 +61,11 @@ class OperandBackward {
   const float* operand_plane(Index b, const float* dV, const Extent& e, Index& stride) {
     if (f_.method == Method::linear) return dV + b * e.V_block;
     float* plane = tape_.scratch(tape_.layout.at.plane) + tape_.layout.sizes.plane;
-    std::fill_n(plane, f_.plane_size(), 0.f);
     stride = f_.plane_stride();
     if (f_.method == Method::winograd) {
       k_.winograd_input_adjoint(dV + b * e.V_block, count(e.V_xs), f_.tiles, plane, count(stride));
     } else {
+      std::fill_n(plane, f_.plane_size(), 0.f);
       k_.scatter(dV + b * f_.taps * e.V_block, count(e.V_block), f_.window, plane, count(stride));
     }
     return plane + f_.pad * stride + f_.pad_across * lanes;
@@ -78,7 +78,7 @@ class OperandBackward {
     const float* s1 = tape_.lane_array(kSum);
     const float* s2 = tape_.lane_array(kSumX);
     give_affine(n, span, s1, s2);
-    group_sums(span, m, s1, s2);
+    group_sums(n, span, m, s1, s2);
     for (Index b = span.first; b < span.last; ++b) {
       const InputBlock& in = f_.in[count(b)];
       if (!tape_.needs(in.tensor)) continue;
@@ -89,48 +89,54 @@ class OperandBackward {
   }
 
   /// kx = -rstd^2 S2 / N,  k0 = -rstd S1 / N of each lane.
-  void group_sums(const Span& span, const Moments& m, const float* s1, const float* s2) {
+  void group_sums(Index n, const Span& span, const Moments& m, const float* s1, const float* s2) {
     float* kx = tape_.lane_array(kKx);
     float* k0 = tape_.lane_array(kK0);
-    std::fill_n(kx + span.first * lanes, (span.last - span.first) * lanes, 0.f);
-    std::fill_n(k0 + span.first * lanes, (span.last - span.first) * lanes, 0.f);
+    const Index begin = span.first * lanes, end = span.last * lanes;
+    std::fill(kx + begin, kx + end, 0.f);
+    std::fill(k0 + begin, k0 + end, 0.f);
     if (!f_.group_norm()) return;
-    const Index per = f_.channels / f_.op.norm.groups;
     double* first = tape_.groups.data();
     double* second = first + f_.op.norm.groups;
-    std::fill_n(first, 2 * f_.op.norm.groups, 0.0);
-    const auto each = [&](auto use) {
-      for (Index b = span.first; b < span.last; ++b) {
-        const InputBlock& in = f_.in[count(b)];
-        for (Index l = 0; l < in.valid; ++l) use(b * lanes + l, (in.channel + l) / per);
-      }
-    };
-    each([&](Index i, Index g) {
-      const double gamma = static_cast<double>(m.scale[i]) / static_cast<double>(m.rstd[i]);
-      first[g] += gamma * static_cast<double>(s1[i]), second[g] += gamma * static_cast<double>(s2[i]);
-    });
-    const double size = static_cast<double>(per * f_.x.positions());
-    each([&](Index i, Index g) {
-      const double r = static_cast<double>(m.rstd[i]);
-      kx[i] = static_cast<float>(-r * r * second[g] / size), k0[i] = static_cast<float>(-r * first[g] / size);
-    });
+    for (Index i = begin; i < end; ++i) {
+      if (f_.group[count(i)] >= 0) first[f_.group[count(i)]] = second[f_.group[count(i)]] = 0;
+    }
+    for (Index i = begin; i < end; ++i) {
+      const Index g = f_.group[count(i)];
+      if (g < 0) continue;
+      const InputBlock& in = f_.in[count(i / lanes)];
+      const float gamma = w_.gamma[i] * (f_.modulated() ? 1 + *modulation(n, in.channel + i % lanes, false) : 1);
+      first[g] += static_cast<double>(gamma * s1[i]), second[g] += static_cast<double>(gamma * s2[i]);
+    }
+    const double inverse = f_.group_inverse;
+    for (Index i = begin; i < end; ++i) {
+      const Index g = f_.group[count(i)];
+      if (g < 0) continue;
+      const double r = static_cast<double>(m.rstd[i]) * inverse;
+      kx[i] = static_cast<float>(-r * static_cast<double>(m.rstd[i]) * second[g]), k0[i] = static_cast<float>(-r * first[g]);
+    }
   }
 
-  /// With h = gamma x_hat + beta and u = h (1 + a) + c:  dgamma += (1 + a) s2, dbeta += (1 + a) s1, da = gamma s2 +
-  /// beta s1, dc = s1.
+  /// With h = gamma x_hat + beta and u = h (1 + a) + c:  dgamma += (1 + a) s2, dbeta += (1 + a) s1, da = gamma s2 + beta s1, dc = s1.
   void give_affine(Index n, const Span& span, const float* s1, const float* s2) {
+    if (f_.modulated()) return give_modulated(n, span, s1, s2);
+    if (pass_.row == nullptr) return;
+    const std::size_t size = count((span.last - span.first) * lanes);
+    k_.add_scaled(s2 + span.first * lanes, size, 1, pass_.row + f_.row_gamma + span.first * lanes);
+    k_.add_scaled(s1 + span.first * lanes, size, 1, pass_.row + f_.row_beta + span.first * lanes);
+  }
+  void give_modulated(Index n, const Span& span, const float* s1, const float* s2) {
     for (Index b = span.first; b < span.last; ++b) {
       const InputBlock& in = f_.in[count(b)];
       for (Index l = 0; l < in.valid; ++l) {
         const Index i = b * lanes + l;
-        const float factor = f_.modulated() ? 1 + *modulation(n, in.channel + l, false) : 1;
+        const float factor = 1 + *modulation(n, in.channel + l, false);
         if (pass_.row != nullptr && f_.group_norm()) {
           pass_.row[f_.row_gamma + i] += factor * s2[i], pass_.row[f_.row_beta + i] += factor * s1[i];
         }
         if (!tape_.needs(f_.op.norm.scale_shift)) continue;
         const float gamma = f_.group_norm() ? w_.gamma[i] : 1, beta = f_.group_norm() ? w_.beta[i] : 0;
-        float &scale = *modulation(n, in.channel + l, true),
-              &offset = *modulation(n, f_.channels + in.channel + l, true);
+        float &scale = *modulation(n, in.channel + l, true), &offset = *modulation(n, f_.channels + in.channel + l, true);
         scale = (first_.modulation ? 0 : scale) + (gamma * s2[i] + beta * s1[i]);
         offset = (first_.modulation ? 0 : offset) + s1[i];
       }

@@ -109,6 +109,13 @@ void Program::add_conv(std::size_t op, const nn::Conv& c) {
   f.rows = f.y.positions();
   set_plane(f);
   f.spans = spans(f.in, f.group_norm() ? f.channels / c.norm.groups : 1);
+  if (f.group_norm()) {
+    const Index per = f.channels / c.norm.groups;
+    f.group_inverse = 1 / static_cast<double>(per * f.x.positions());
+    for (const InputBlock& in : f.in) {
+      for (Index l = 0; l < lanes; ++l) f.group.push_back(l < in.valid ? (in.channel + l) / per : -1);
+    }
+  }
   f.row_filter = row_size;
   f.row_bias = f.row_filter + f.row_filter_size();
   f.row_gamma = f.row_bias + f.out_blocks * lanes;

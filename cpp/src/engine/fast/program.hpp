@@ -49,6 +49,8 @@ struct ConvLayout {
   Index channels, out_blocks;
   std::vector<InputBlock> in;
   std::vector<Span> spans;
+  std::vector<Index> group;  // of each input lane, if there is a group norm; -1 beyond the channels
+  double group_inverse = 0;  // 1 / numbers in a group
   Method method;
   Operand operand;
   bool vectors;  // x and y have one position: rows are samples
@@ -62,7 +64,8 @@ struct ConvLayout {
   Index in_blocks() const { return static_cast<Index>(in.size()); }
   Index in_lanes() const { return in_blocks() * lanes; }
   Index operand_blocks() const { return in_blocks() * taps; }
-  Index filter_size() const { return points * operand_blocks() * out_blocks * lanes * lanes; }  // of U
+  Index filter_xs() const { return operand_blocks() * out_blocks * lanes * lanes + (points > 1 ? lanes : 0); }  // U's
+  Index filter_size() const { return points * filter_xs(); }
   Index row_filter_size() const {
     return in_blocks() * out_blocks * lanes * lanes * (method == Method::winograd ? 9 : taps);
   }

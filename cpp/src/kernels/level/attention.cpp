@@ -5,25 +5,40 @@
 /// crosses lanes.
 namespace scorefield::kernels::SCOREFIELD_LEVEL {
 
-void softmax(float* s, int keys, float scale, const float* mask, std::size_t mask_step) {
+namespace {
+
+/// out(j) tells which keys are left out.
+template <class LeftOut>
+KERNEL_INLINE void softmax_keys(float* s, int keys, float scale, LeftOut out) {
   const f32x16 factor = all(scale);
-  const auto left_out = [&](int j) { return mask != nullptr && mask[static_cast<std::size_t>(j) * mask_step] < 0; };
   f32x16 top = zero();
   bool any = false;
   for (int j = 0; j < keys; ++j) {
-    if (left_out(j)) continue;
+    if (out(j)) continue;
     const f32x16 v = load(s + 16 * j) * factor;
     top = any ? select(less(top, v), v, top) : v;
     any = true;
   }
   f32x16 sum = zero();
+#pragma GCC unroll 4
   for (int j = 0; j < keys; ++j) {
-    const f32x16 e = left_out(j) ? zero() : exp(fma(load(s + 16 * j), factor, -top));
+    const f32x16 e = out(j) ? zero() : exp(fma(load(s + 16 * j), factor, -top));
     sum += e;
     store(s + 16 * j, e);
   }
   const f32x16 inverse = any ? all(1) / sum : zero();
+#pragma GCC unroll 4
   for (int j = 0; j < keys; ++j) store(s + 16 * j, load(s + 16 * j) * inverse);
+}
+
+}  // namespace
+
+void softmax(float* s, int keys, float scale, const float* mask, std::size_t mask_step) {
+  if (mask == nullptr) {
+    softmax_keys(s, keys, scale, [](int) { return false; });
+  } else {
+    softmax_keys(s, keys, scale, [&](int j) { return mask[static_cast<std::size_t>(j) * mask_step] < 0; });
+  }
 }
 
 void softmax_backward(const float* s, float* ds, int keys, float scale) {

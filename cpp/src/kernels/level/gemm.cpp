@@ -132,12 +132,12 @@ void accumulate_block(Gradient q) {
 
 }  // namespace
 
-void gemm(int points, int rows, Blocks V, const float* U, const float* start, bool add, float* M, std::size_t M_block,
+void gemm(int points, int rows, Blocks V, const float* U, std::size_t U_xs, const float* start, bool add, float* M, std::size_t M_block,
           std::size_t M_xs, int out_blocks) {
   const std::size_t U_block = static_cast<std::size_t>(V.count) * 256;
   for (int x = 0; x < points; ++x) {
     const std::size_t at = static_cast<std::size_t>(x);
-    const Product q{V.block, at * V.xs, V.count,       U + at * U_block * static_cast<std::size_t>(out_blocks),
+    const Product q{V.block, at * V.xs, V.count,       U + at * U_xs,
                     U_block, start,     M + at * M_xs, M_block,
                     add};
     int k = 0;
@@ -150,7 +150,7 @@ void gemm(int points, int rows, Blocks V, const float* U, const float* start, bo
 }
 
 void gemm_gradient(int points, int rows, Blocks V, const float* M, std::size_t M_block, std::size_t M_xs,
-                   int out_blocks, bool add, float* dU) {
+                   int out_blocks, bool add, float* dU, std::size_t dU_xs) {
   const std::size_t dU_block = static_cast<std::size_t>(V.count) * 256;
   for (int x = 0; x < points; ++x) {
     const std::size_t at = static_cast<std::size_t>(x);
@@ -159,7 +159,7 @@ void gemm_gradient(int points, int rows, Blocks V, const float* M, std::size_t M
                  M + at * M_xs,
                  M_block,
                  rows,
-                 dU + (at * static_cast<std::size_t>(out_blocks * V.count) + static_cast<std::size_t>(b)) * 256,
+                 dU + at * dU_xs + static_cast<std::size_t>(b) * 256,
                  dU_block,
                  add};
       int k = 0;

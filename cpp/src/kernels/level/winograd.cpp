@@ -133,12 +133,33 @@ void winograd_input(const float* plane, std::size_t stride, Tiles t, float* V, s
   });
 }
 
+namespace {
+
+/// Tiles overlap by two rows and columns: a tile adds to what its neighbours above and to the left have written, and assigns the rest.
+template <bool below, bool right>
+KERNEL_INLINE void adjoint_tile(const float* v, std::size_t V_xs, float* d, std::size_t stride) {
+  transform<6, 6, 6, 6>([&](int i, int j) { return load(v + point(i, j, V_xs)); }, InputAdjointLine{},
+                        [&](int i, int j, f32x16 x) {
+                          float* to = d + at(i, j, stride);
+                          const bool add = (below && i < 2) || (right && j < 2);
+                          store(to, add ? load(to) + x : x);
+                        });
+}
+
+}  // namespace
+
 void winograd_input_adjoint(const float* V, std::size_t V_xs, Tiles t, float* plane, std::size_t stride) {
   for_tiles(t, [&](int ti, int tj, std::size_t n) {
-    const float* v = V + n;
     float* d = plane + at(4 * ti, 4 * tj, stride);
-    transform<6, 6, 6, 6>([&](int i, int j) { return load(v + point(i, j, V_xs)); }, InputAdjointLine{},
-                          [&](int i, int j, f32x16 x) { store(d + at(i, j, stride), load(d + at(i, j, stride)) + x); });
+    if (ti > 0 && tj > 0) {
+      adjoint_tile<true, true>(V + n, V_xs, d, stride);
+    } else if (ti > 0) {
+      adjoint_tile<true, false>(V + n, V_xs, d, stride);
+    } else if (tj > 0) {
+      adjoint_tile<false, true>(V + n, V_xs, d, stride);
+    } else {
+      adjoint_tile<false, false>(V + n, V_xs, d, stride);
+    }
   });
 }
 
