@@ -79,8 +79,9 @@ TEST(Gemm, IsOneChainOfFmaPerElement) {
                        before = random(static_cast<std::size_t>(2 * out * rows * 16), 4);
           for (int mode = 0; mode < 3; ++mode) {  // from 0, from start, from M
             Floats M = before;
-            t->gemm(2, rows, V.view(), U.data(), static_cast<std::size_t>(in * out * 256), mode == 1 ? start.data() : nullptr, mode == 2, M.data(),
-                    static_cast<std::size_t>(rows * 16), static_cast<std::size_t>(out * rows * 16), out);
+            t->gemm(2, rows, V.view(), U.data(), static_cast<std::size_t>(in * out * 256),
+                    mode == 1 ? start.data() : nullptr, mode == 2, M.data(), static_cast<std::size_t>(rows * 16),
+                    static_cast<std::size_t>(out * rows * 16), out);
             for (int x = 0; x < 2; ++x) {
               for (int p = 0; p < rows; ++p) {
                 for (int k = 0; k < out * 16; ++k) {
@@ -111,7 +112,8 @@ TEST(Gemm, GradientIsOneChainOfFmaInOrderOfRows) {
         for (const bool add : {false, true}) {
           Floats dU = before;
           t->gemm_gradient(2, rows, V.view(), M.data.data(), static_cast<std::size_t>(rows * 16),
-                           static_cast<std::size_t>(out * rows * 16), out, add, dU.data(), static_cast<std::size_t>(in * out * 256));
+                           static_cast<std::size_t>(out * rows * 16), out, add, dU.data(),
+                           static_cast<std::size_t>(in * out * 256));
           for (int x = 0; x < 2; ++x) {
             for (int c = 0; c < in * 16; ++c) {
               for (int k = 0; k < out * 16; ++k) {
@@ -165,8 +167,8 @@ Floats winograd(const Table& t, const Image& m, const Floats& x, const Floats& g
   t.winograd_filter(g.data(), U.data(), 256);
   const float* block = V.data();
   const int rows = m.tiles.rows * m.tiles.columns;
-  t.gemm(36, rows, {&block, m.points_xs, 1}, U.data(), 256, nullptr, false, M.data(), static_cast<std::size_t>(rows * 16),
-         m.points_xs, 1);
+  t.gemm(36, rows, {&block, m.points_xs, 1}, U.data(), 256, nullptr, false, M.data(),
+         static_cast<std::size_t>(rows * 16), m.points_xs, 1);
   t.winograd_output(M.data(), m.points_xs, m.tiles, shift.data(), residual == nullptr ? nullptr : residual->data(),
                     gain, y.data(), sums.data());
   return y;

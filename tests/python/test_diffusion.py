@@ -288,7 +288,8 @@ def test_conditions_are_scaled_with_their_own_statistics():
     a = sf.Diffusion(net(), "vp", scale="standard").fit(POINTS, condition=c, steps=4, **QUIET)
     wide = c * [3, 0.2, 5] - 1  # another unit for the condition: nothing changes but rounding
     b = sf.Diffusion(net(), "vp", scale="standard").fit(POINTS, condition=wide, steps=4, **QUIET)
-    np.testing.assert_allclose(a.sample(condition=c[:5], steps=3), b.sample(condition=wide[:5], steps=3), atol=1e-4)
+    # an untrained net on VP answers hundreds (1/alpha_T = 152 enlarges what it says), where float32 has steps of 6e-5
+    np.testing.assert_allclose(a.sample(condition=c[:5], steps=3), b.sample(condition=wide[:5], steps=3), rtol=2e-5)
 
 
 # ---- weights and their average

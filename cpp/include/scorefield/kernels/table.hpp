@@ -40,10 +40,9 @@ struct Table {
   const char* name;
   int native_lanes;  ///< of one register: 4, 8 or 16
 
-  // ---- Matrix products on operands of 16-channel blocks. Filters are [point][output block][input lane][16], points U_xs apart.
+  // ---- Matrix products on operands of 16-channel blocks. Filters are [point][output block][input lane][16].
   /// M_x[p][k] := sum_c V_x[p][c] U_x[c][k], c in order, for `points` points x (36 for Winograd, else 1) and rows p.
-  /// Sums begin at M (if `add`), else at start[k], or at 0 where start is null. Blocks of M are M_block apart, points
-  /// M_xs.
+  /// Sums begin at M (if `add`), else at start[k], or at 0 where start is null. _xs: from point to point.
   void (*gemm)(int points, int rows, Blocks V, const float* U, std::size_t U_xs, const float* start, bool add, float* M,
                std::size_t M_block, std::size_t M_xs, int out_blocks);
   /// dU_x := (or +=, if `add`) V_x^T M_x, rows in order.
@@ -52,8 +51,7 @@ struct Table {
 
   // ---- Prologue of one block of one sample: out = resample(mask act((x - mean) scale + shift)), with 16 numbers each
   // for mean, scale, shift.
-  /// Rows of `out` are out_stride floats apart (inside a padded plane, or GEMM rows); mask is dropout's and may be
-  /// null.
+  /// Rows of `out` are out_stride floats apart (inside a padded plane, or GEMM rows); mask: dropout's, or null.
   void (*prologue)(const float* x, Size from, const float* mean, const float* scale, const float* shift, Act act,
                    const float* mask, Resize kind, Size to, float* out, std::size_t out_stride);
   /// dz := (or +=) mask act' resample^T(d);  s1 := sum of the new part,  s2 := that of its products with (x - mean)

@@ -113,8 +113,8 @@ class AttentionPass {
   }
   /// out (keys, d) := or += w (keys, queries) z (queries, d)
   void product(const float* w, const Head& z, const Head& out, bool add) {
-    k_.gemm(1, narrow(keys_), rows(w, keys_ * lanes, query_blocks()), z.data, 0, nullptr, add, out.data, count(out.block),
-            0, narrow(head_blocks()));
+    k_.gemm(1, narrow(keys_), rows(w, keys_ * lanes, query_blocks()), z.data, 0, nullptr, add, out.data,
+            count(out.block), 0, narrow(head_blocks()));
   }
   /// out (queries, d) := or += w^T (queries, keys) x (keys, d)
   void gradient_product(const float* w, const Head& x, const Head& out, bool add) {

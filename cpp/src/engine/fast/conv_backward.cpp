@@ -167,8 +167,8 @@ class ConvBackward {
                      Index dV_block, Index dV_xs) {
     for (Index kb = 0; kb < f_.out_blocks; ++kb) tape_.pointers[count(kb)] = d.M + kb * d.block;
     const kernels::Blocks dM{tape_.pointers.data(), count(d.xs), narrow(f_.out_blocks)};
-    k_.gemm(narrow(f_.points), narrow(e.rows), dM, w_.U_transposed + first * f_.out_blocks * lanes * lanes, count(f_.filter_xs()), nullptr,
-            add, dV, count(dV_block), count(dV_xs), narrow(operand_blocks));
+    k_.gemm(narrow(f_.points), narrow(e.rows), dM, w_.U_transposed + first * f_.out_blocks * lanes * lanes,
+            count(f_.filter_xs()), nullptr, add, dV, count(dV_block), count(dV_xs), narrow(operand_blocks));
   }
 
   /// The operand was the sources themselves: the product writes their gradients.

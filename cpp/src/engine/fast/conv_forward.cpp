@@ -31,7 +31,8 @@ void winograd_block(const Pass& pass, const ConvLayout& f, Index n, Index sample
   const FastWeights::Conv& w = pass.weights.convs[f.index];
   float* M = pass.tape.scratch(pass.tape.layout.at.M);
   const kernels::Blocks V = operand(pass, f, n, samples);
-  pass.k.gemm(36, narrow(e.rows), V, w.U, count(f.filter_xs()), nullptr, false, M, count(e.M_block), count(e.M_xs), narrow(f.out_blocks));
+  pass.k.gemm(36, narrow(e.rows), V, w.U, count(f.filter_xs()), nullptr, false, M, count(e.M_block), count(e.M_xs),
+              narrow(f.out_blocks));
   for (Index i = 0; i < samples; ++i) {
     for (Index kb = 0; kb < f.out_blocks; ++kb) {
       float* y = pass.tape.value(f.op.y, n + i) + kb * pass.tape.value_block(f.op.y);

@@ -13,7 +13,8 @@ void fold_groups(const Pass& pass, const ConvLayout& f, Index n) {
   double* mean = pass.tape.groups.data();
   double* rstd = mean + f.op.norm.groups;
   std::fill_n(mean, 2 * f.op.norm.groups, 0.0);
-  const double position = 1 / static_cast<double>(f.x.positions()), channel = static_cast<double>(f.x.positions()) * f.group_inverse;
+  const double position = 1 / static_cast<double>(f.x.positions()),
+               channel = static_cast<double>(f.x.positions()) * f.group_inverse;
   const auto each = [&](auto use) {
     const Index* group = f.group.data();
     for (const InputBlock& in : f.in) {

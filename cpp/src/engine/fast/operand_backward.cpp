@@ -113,11 +113,13 @@ class OperandBackward {
       const Index g = f_.group[count(i)];
       if (g < 0) continue;
       const double r = static_cast<double>(m.rstd[i]) * inverse;
-      kx[i] = static_cast<float>(-r * static_cast<double>(m.rstd[i]) * second[g]), k0[i] = static_cast<float>(-r * first[g]);
+      kx[i] = static_cast<float>(-r * static_cast<double>(m.rstd[i]) * second[g]),
+      k0[i] = static_cast<float>(-r * first[g]);
     }
   }
 
-  /// With h = gamma x_hat + beta and u = h (1 + a) + c:  dgamma += (1 + a) s2, dbeta += (1 + a) s1, da = gamma s2 + beta s1, dc = s1.
+  /// With h = gamma x_hat + beta and u = h (1 + a) + c:  dgamma += (1 + a) s2, dbeta += (1 + a) s1, da = gamma s2 +
+  /// beta s1, dc = s1.
   void give_affine(Index n, const Span& span, const float* s1, const float* s2) {
     if (f_.modulated()) return give_modulated(n, span, s1, s2);
     if (pass_.row == nullptr) return;
@@ -136,7 +138,8 @@ class OperandBackward {
         }
         if (!tape_.needs(f_.op.norm.scale_shift)) continue;
         const float gamma = f_.group_norm() ? w_.gamma[i] : 1, beta = f_.group_norm() ? w_.beta[i] : 0;
-        float &scale = *modulation(n, in.channel + l, true), &offset = *modulation(n, f_.channels + in.channel + l, true);
+        float &scale = *modulation(n, in.channel + l, true),
+              &offset = *modulation(n, f_.channels + in.channel + l, true);
         scale = (first_.modulation ? 0 : scale) + (gamma * s2[i] + beta * s1[i]);
         offset = (first_.modulation ? 0 : offset) + s1[i];
       }

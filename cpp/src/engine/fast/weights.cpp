@@ -40,7 +40,8 @@ class Loader {
     k_.transpose_pairs(by_lane_.data(), narrow(taps), by_output_.data());
     if (f.method == Method::winograd) {
       k_.winograd_filter(by_lane_.data(), c.U + (kb * f.in_lanes() + b * lanes) * lanes, count(f.filter_xs()));
-      k_.winograd_filter(by_output_.data(), c.U_transposed + (b * f.out_blocks + kb) * lanes * lanes, count(f.filter_xs()));
+      k_.winograd_filter(by_output_.data(), c.U_transposed + (b * f.out_blocks + kb) * lanes * lanes,
+                         count(f.filter_xs()));
       return;
     }
     for (Index t = 0; t < taps; ++t) {

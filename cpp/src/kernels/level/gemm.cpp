@@ -132,14 +132,12 @@ void accumulate_block(Gradient q) {
 
 }  // namespace
 
-void gemm(int points, int rows, Blocks V, const float* U, std::size_t U_xs, const float* start, bool add, float* M, std::size_t M_block,
-          std::size_t M_xs, int out_blocks) {
+void gemm(int points, int rows, Blocks V, const float* U, std::size_t U_xs, const float* start, bool add, float* M,
+          std::size_t M_block, std::size_t M_xs, int out_blocks) {
   const std::size_t U_block = static_cast<std::size_t>(V.count) * 256;
   for (int x = 0; x < points; ++x) {
     const std::size_t at = static_cast<std::size_t>(x);
-    const Product q{V.block, at * V.xs, V.count,       U + at * U_xs,
-                    U_block, start,     M + at * M_xs, M_block,
-                    add};
+    const Product q{V.block, at * V.xs, V.count, U + at * U_xs, U_block, start, M + at * M_xs, M_block, add};
     int k = 0;
     if constexpr (widest == 4) {
       for (; k + 4 <= out_blocks; k += 4) multiply_panel<4>(rows, panel(q, k));

@@ -7,8 +7,8 @@
 /// The functions of one level; each family is a source of its own. Their contracts stand in kernels/table.hpp.
 namespace scorefield::kernels::SCOREFIELD_LEVEL {
 
-void gemm(int points, int rows, Blocks V, const float* U, std::size_t U_xs, const float* start, bool add, float* M, std::size_t M_block,
-          std::size_t M_xs, int out_blocks);
+void gemm(int points, int rows, Blocks V, const float* U, std::size_t U_xs, const float* start, bool add, float* M,
+          std::size_t M_block, std::size_t M_xs, int out_blocks);
 void gemm_gradient(int points, int rows, Blocks V, const float* M, std::size_t M_block, std::size_t M_xs,
                    int out_blocks, bool add, float* dU, std::size_t dU_xs);
 void prologue(const float* x, Size from, const float* mean, const float* scale, const float* shift, Act act,

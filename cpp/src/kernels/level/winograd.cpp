@@ -135,7 +135,8 @@ void winograd_input(const float* plane, std::size_t stride, Tiles t, float* V, s
 
 namespace {
 
-/// Tiles overlap by two rows and columns: a tile adds to what its neighbours above and to the left have written, and assigns the rest.
+/// Tiles overlap by two rows and columns: a tile adds to what its neighbours above and to the left have written, and
+/// assigns the rest.
 template <bool below, bool right>
 KERNEL_INLINE void adjoint_tile(const float* v, std::size_t V_xs, float* d, std::size_t stride) {
   transform<6, 6, 6, 6>([&](int i, int j) { return load(v + point(i, j, V_xs)); }, InputAdjointLine{},
