@@ -14,7 +14,7 @@ import pytest
 import scorefield as sf
 
 matplotlib = pytest.importorskip("matplotlib")
-matplotlib.use("Agg")
+pytest.importorskip("matplotlib.pyplot").switch_backend("Agg")
 
 QUIET = {"progress": False}
 LONG = pytest.mark.slow
@@ -24,9 +24,7 @@ DIGITS = (8, 8, 1)
 @pytest.fixture(autouse=True)
 def _close_figures():
     yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
+    matplotlib.pyplot.close("all")
 
 
 # ---- digits by class
@@ -283,11 +281,12 @@ def test_training_that_survives(tmp_path, widths, scale):
     assert model.step > 0
     assert np.isfinite(model.sample(4, steps=10)).all()
 
+    _, ax = matplotlib.pyplot.subplots()
     best, model = np.inf, new()
     for event in model.fit_iter(
         x, steps=3000 // scale // scale, lr=2e-3, validation=test, every=100 // scale, seed=0, **QUIET
     ):
-        sf.plot.history(model.history)
+        sf.plot.history(model.history, ax=ax)
         if event.validation_loss > 1.2 * best:
             break
         best = min(best, event.validation_loss)
