@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from scorefield._schedule import Schedule
+from scorefield.schedules.base import Schedule
 
 Numbers = npt.NDArray[np.float64]
 

@@ -4,7 +4,7 @@ import numpy.typing as npt
 
 from scorefield import _core
 from scorefield._arrays import Array, choice
-from scorefield._schedule import Schedule, _alike
+from scorefield.schedules.base import Schedule, _alike
 
 KINDS = ("x0", "eps", "score", "v", "flow", "edm")
 

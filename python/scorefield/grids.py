@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scorefield import _core
 from scorefield._arrays import integer, number, real_array
 from scorefield._names import resolve
-from scorefield._schedule import Schedule
+from scorefield.schedules.base import Schedule
 
 __all__ = ["Exponential", "Grid", "Karras", "Leading", "Linspace", "LogSNR", "Quadratic", "Trailing"]
 

@@ -1,4 +1,4 @@
-"""What every noise schedule can do: the base class `Schedule`, the level at one time, the diagnosis.
+"""What every noise schedule can do: the base class `Schedule`.
 
 Equation numbers are those of theory.md: (1) the marginal, (2) signal-to-noise ratio, (5) the Markov chain, (6)(7) the
 posterior, (21) drift and diffusion.
@@ -6,8 +6,6 @@ posterior, (21) drift and diffusion.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,76 +13,11 @@ import numpy.typing as npt
 
 from scorefield import _core
 from scorefield._arrays import Array, check_shape, integer, number, real_array, seed_number
+from scorefield.schedules.diagnosis import Diagnosis, advice_for
+from scorefield.schedules.level import Level, Real
 from scorefield.trajectory import Trajectory
 
-Real = float | npt.NDArray[np.float64]
-
 FORWARD = 15  # Stream::forward of base/rng.hpp
-HIGH_TERMINAL_SNR = 0.02  # above it the last x_t still shows the data, and sampling from pure noise is biased
-HIGH_GAIN = 1000.0  # 1/alpha_T above it: a small error of eps ruins x0_hat
-
-
-@dataclass(frozen=True)
-class Level:
-    """A schedule at one time, or at several: floats, or float64 arrays like t.
-
-    x_t = alpha x0 + sigma eps (1); beta, f, g2 as in `Schedule`, None where a level was made without its schedule.
-    """
-
-    t: Real
-    alpha: Real
-    sigma: Real
-    beta: Real | None = None
-    f: Real | None = None
-    g2: Real | None = None
-
-    @property
-    def alpha_bar(self) -> Real:
-        """alpha^2, like t."""
-        return self.alpha * self.alpha
-
-    @property
-    def half_log_snr(self) -> Real:
-        """log(alpha / sigma), like t; infinite at t = 0. The lambda of the DPM-Solver papers."""
-        with np.errstate(divide="ignore"):
-            value = np.log(self.alpha) - np.log(self.sigma)
-        return value if np.ndim(value) else float(value)
-
-    @property
-    def log_snr(self) -> Real:
-        """log(alpha^2 / sigma^2) (2), like t; infinite at t = 0."""
-        return 2 * self.half_log_snr
-
-    @property
-    def snr(self) -> Real:
-        """alpha^2 / sigma^2 (2), like t; infinite at t = 0."""
-        value = np.exp(self.log_snr)
-        return value if np.ndim(value) else float(value)
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """What `Schedule.diagnose` found; print it.
-
-    terminal_snr : snr at t_max, what is left of the data where sampling starts from pure noise (0 is ideal).
-    alpha_bar_1 : alpha^2 at t_min.   gain : 1/alpha at t_max, by which an error of eps is magnified in x0_hat.
-    clipped_betas : how many steps were cut to the largest beta allowed.   advice : sentences, empty if all is well.
-    """
-
-    terminal_snr: float
-    alpha_bar_1: float
-    gain: float
-    clipped_betas: int
-    advice: str
-
-    def __str__(self) -> str:
-        clipped = f", {self.clipped_betas} clipped beta{'s' if self.clipped_betas != 1 else ''}" * (
-            self.clipped_betas > 0
-        )
-        numbers = (
-            f"terminal snr {self.terminal_snr:.3g}, first alpha_bar {self.alpha_bar_1:.6g}, 1/alpha_T {self.gain:.4g}"
-        )
-        return numbers + clipped + f". {self.advice}" * bool(self.advice)
 
 
 class Schedule(ABC):
@@ -108,11 +41,11 @@ class Schedule(ABC):
     if TYPE_CHECKING:
 
         @property
-        def T(self) -> int | None: ...  # noqa: N802
+        def T(self) -> int | None: ...  # noqa: D102, N802
         @property
-        def t_min(self) -> float: ...
+        def t_min(self) -> float: ...  # noqa: D102
         @property
-        def t_max(self) -> float: ...
+        def t_max(self) -> float: ...  # noqa: D102
     else:
         T = None
 
@@ -231,7 +164,7 @@ class Schedule(ABC):
             float(self.alpha_bar(self.t_min)),
             gain,
             self._clipped_betas(),
-            _advice(self._core, terminal, gain),
+            advice_for(self._core, terminal, gain),
         )
 
     @property
@@ -288,26 +221,6 @@ class Schedule(ABC):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._state().items())})"
 
 
-class NativeSchedule(Schedule):
-    """A schedule that the core knows by itself: its numbers are closed forms."""
-
-    @abstractmethod
-    def _make(self) -> Any:
-        """Make the core's object; checks the ranges."""
-
-    @cached_property
-    def _core(self) -> Any:
-        return self._make()
-
-    def alpha(self, t: npt.ArrayLike) -> Real:
-        """Scale of the signal at t, float64 like t (1)."""
-        return self._map("alpha", t)
-
-    def sigma(self, t: npt.ArrayLike) -> Real:
-        """Deviation of the noise at t, float64 like t (1)."""
-        return self._map("sigma", t)
-
-
 def _plain(values: Array) -> Real:
     return values if values.ndim else float(values)
 
@@ -329,14 +242,3 @@ def _alike(**arrays: npt.ArrayLike) -> tuple[Array, ...]:
 def _normal(like: Array, seed: int | None) -> Array:
     draw: Callable[..., Array] = _core.normal32 if like.dtype == np.float32 else _core.normal64
     return draw(list(like.shape), seed_number(seed), FORWARD, 0, 0)
-
-
-def _advice(core: Any, terminal_snr: float, gain: float) -> str:
-    if core.single:
-        return ""
-    if terminal_snr > HIGH_TERMINAL_SNR:
-        cure = "a larger last sigma" if core.exploding else "more steps, larger betas or zero_terminal_snr()"
-        return f"At t_max the data still show, while sampling starts from pure noise: use {cure}."
-    if gain == float("inf"):
-        return "alpha is 0 at t_max: predict v or x0 (RectifiedFlow: flow), not eps."
-    return "Predict v or x0: at t_max an error of eps is magnified that much." if gain > HIGH_GAIN else ""
