@@ -1,13 +1,11 @@
 #include "common.hpp"
 #include "scorefield/base/check.hpp"
-#include "scorefield/sample/ancestral.hpp"
-#include "scorefield/sample/ddim.hpp"
-#include "scorefield/sample/ddim_inversion.hpp"
-#include "scorefield/sample/dpm_solver_pp.hpp"
-#include "scorefield/sample/heun.hpp"
-#include "scorefield/sample/renoise.hpp"
+#include "scorefield/sample/sampler.hpp"
 
 namespace scorefield::bindings {
+
+void register_samplers(py::module_& m);  // bind_samplers.cpp
+
 namespace {
 
 using Doubles = Array<double>;
@@ -115,11 +113,6 @@ class PausableRun {
   Sampling sampling_;
 };
 
-template <class S, class... Args, class... Extra>
-void bind(py::module_& m, const char* name, const Extra&... extra) {
-  py::class_<S, Sampler, std::shared_ptr<S>>(m, name).def(py::init<Args...>(), extra...);
-}
-
 void register_python_sampler(py::module_& m) {
   py::class_<StepView, std::shared_ptr<StepView>>(m, "Step")
       .def_property_readonly("x", &StepView::x)
@@ -143,17 +136,7 @@ void register_sample(py::module_& m) {
       .def_property_readonly("calls", &Sampler::calls)
       .def_property_readonly("stochastic", &Sampler::stochastic)
       .def_property_readonly("history", &Sampler::history);
-  py::enum_<Variance>(m, "Variance").value("beta_tilde", Variance::beta_tilde).value("beta", Variance::beta);
-  bind<Ancestral, Variance>(m, "Ancestral", py::arg("variance"));
-  bind<Ddim, double>(m, "Ddim", py::arg("eta"));
-  bind<DdimInversion>(m, "DdimInversion");
-  bind<DpmSolverPp, int>(m, "DpmSolverPp", py::arg("order"));
-  py::class_<Heun, Sampler, std::shared_ptr<Heun>>(m, "Heun").def(
-      py::init([](double amount, double low, double high, double noise) {
-        return std::make_shared<Heun>(Churn{amount, low, high, noise});
-      }),
-      py::arg("S_churn"), py::arg("S_tmin"), py::arg("S_tmax"), py::arg("S_noise"));
-  bind<Renoise>(m, "Renoise");
+  register_samplers(m);
   register_python_sampler(m);
   py::class_<PausableRun>(m, "Sampling")
       .def(py::init<std::shared_ptr<Sampler>, std::shared_ptr<Denoiser>, std::shared_ptr<Schedule>, const Doubles&,

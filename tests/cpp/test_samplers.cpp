@@ -1,68 +1,21 @@
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <vector>
 
+#include "sampler_cases.hpp"
 #include "scorefield/base/error.hpp"
 #include "scorefield/base/parallel.hpp"
-#include "scorefield/process/exact_denoiser.hpp"
 #include "scorefield/sample/ancestral.hpp"
 #include "scorefield/sample/ddim.hpp"
 #include "scorefield/sample/ddim_inversion.hpp"
 #include "scorefield/sample/dpm_solver_pp.hpp"
 #include "scorefield/sample/heun.hpp"
 #include "scorefield/sample/renoise.hpp"
-#include "scorefield/schedule/vp.hpp"
 
 namespace scorefield {
 namespace {
-
-using Times = std::vector<double>;
-
-const Vp vp;
-constexpr double mu = 0.7, c = 0.4;  // the data of the one-Gaussian truths: N(mu, c^2) in each of two dimensions
-
-ExactDenoiser gaussian() { return ExactDenoiser(Mixture({{mu, mu}}, {c})); }
-ExactDenoiser three() {
-  return ExactDenoiser(Mixture({{-2, 0}, {1.5, 1.5}, {1, -2}}, {0.3, 0.5, 0.4}, {0.5, 0.3, 0.2}));
-}
-double variance(const Level& p) { return p.alpha * p.alpha * c * c + p.sigma * p.sigma; }
-
-Times log_snr_grid(int steps, double t_end) {  // equal steps in log(alpha / sigma)
-  Times t;
-  const double a = vp.at(1).half_log_snr(), b = vp.at(t_end).half_log_snr();
-  for (int i = 0; i <= steps; ++i) t.push_back(std::min(1.0, vp.time_of_half_log_snr(a + (b - a) * i / steps)));
-  return t;
-}
-
-Times with_end(Times t) {
-  t.push_back(0);
-  return t;
-}
-
-Matrix<double> prior(Index rows, std::uint64_t seed = 1) {
-  Matrix<double> x(rows, 2);
-  Noise(seed, Stream::prior).normal(x);
-  return x;
-}
-
-Matrix<double> end(const Sampler& sampler, const Denoiser& denoiser, const Times& times, Matrix<double> x,
-                   Index first = 0) {
-  sample(sampler, denoiser, vp, times, {Noise(9, Stream::sampler), first, nullptr, nullptr}, x);
-  return x;
-}
-
-double median(std::vector<double> v) {
-  std::nth_element(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2), v.end());
-  return v[v.size() / 2];
-}
-
-double median_distance(const Matrix<double>& a, const Matrix<double>& b) {
-  const Eigen::VectorXd d = (a - b).rowwise().norm();
-  return median({d.data(), d.data() + d.size()});
-}
 
 std::vector<std::shared_ptr<const Sampler>> all_samplers() {
   return {std::make_shared<Ancestral>(),    std::make_shared<Ancestral>(Variance::beta),
@@ -71,93 +24,6 @@ std::vector<std::shared_ptr<const Sampler>> all_samplers() {
           std::make_shared<DpmSolverPp>(),  std::make_shared<DpmSolverPp>(3),
           std::make_shared<Renoise>(),      std::make_shared<Heun>(),
           std::make_shared<Heun>(Churn{10})};
-}
-
-// The ODE map of one Gaussian is linear, theory 12: x_s = alpha_s mu + sqrt(V_s / V_t) (x_t - alpha_t mu). Errors at
-// 160 and 320 steps.
-TEST(SamplerOrder, OnOneGaussianEachSolverHasItsOrder) {
-  const ExactDenoiser exact = gaussian();
-  const Matrix<double> x = prior(64);
-  const auto error = [&](const Sampler& sampler, int steps) {
-    const Times t = log_snr_grid(steps, 0.01);
-    const Level a = vp.at(t.front()), b = vp.at(t.back());
-    const Matrix<double> truth =
-        (b.alpha * mu + std::sqrt(variance(b) / variance(a)) * (x.array() - a.alpha * mu)).matrix();
-    return median_distance(end(sampler, exact, t, x), truth);
-  };
-  const auto order = [&](const Sampler& sampler) { return std::log2(error(sampler, 160) / error(sampler, 320)); };
-  EXPECT_NEAR(order(Ddim()), 1, 0.1);
-  EXPECT_NEAR(order(DpmSolverPp(1)), 1, 0.1);
-  EXPECT_NEAR(order(DpmSolverPp(2)), 2, 0.1);
-  EXPECT_NEAR(order(Heun()), 2, 0.1);
-  EXPECT_GT(order(DpmSolverPp(3)), 2.9);  // 3.2 here: errors of two orders cancel in part
-  EXPECT_LT(order(DpmSolverPp(3)), 3.5);
-}
-
-// On the three-mode mixture against a run of order 3 with 1024 steps (its error is 8^3 times smaller than at 128); the
-// median, since a mean is ruled by the few samples between modes.
-TEST(SamplerOrder, OnAMixtureToo) {
-  const ExactDenoiser exact = three();
-  const Matrix<double> x = prior(200), truth = end(DpmSolverPp(3), exact, log_snr_grid(1024, 0.01), x);
-  const auto order = [&](const Sampler& sampler) {
-    const auto error = [&](int steps) {
-      return median_distance(end(sampler, exact, log_snr_grid(steps, 0.01), x), truth);
-    };
-    return std::log2(error(64) / error(128));
-  };
-  EXPECT_NEAR(order(Ddim()), 1, 0.15);
-  EXPECT_NEAR(order(DpmSolverPp(2)), 2, 0.25);
-  EXPECT_GT(order(DpmSolverPp(3)), 2.6);
-}
-
-// Every step is linear in x for one Gaussian, so mean and variance follow a recursion: x_s = A x_t + B x0_hat + C z
-// with x0_hat = mu + G (x_t - alpha_t mu).
-struct Moments {
-  double mean = 0, variance = 1;
-};
-Moments recursion(const Times& times, double eta, bool renoise, bool large) {
-  Moments m;
-  for (std::size_t i = 0; i + 1 < times.size(); ++i) {
-    const Level t = vp.at(times[i]), s = vp.at(times[i + 1]);
-    const double ratio = t.alpha * s.sigma / (s.alpha * t.sigma), tau2 = eta * eta * (1 - ratio * ratio);
-    const double keep = renoise ? 0 : s.sigma / t.sigma * std::sqrt(1 - tau2), G = t.alpha * c * c / variance(t);
-    double noise = renoise ? s.sigma * s.sigma : s.sigma * s.sigma * tau2;
-    if (large && s.sigma > 0) noise = t.sigma * t.sigma * (1 - ratio * ratio);
-    const double slope = keep + (s.alpha - keep * t.alpha) * G;
-    m.mean = slope * m.mean + (s.alpha - keep * t.alpha) * (mu - G * t.alpha * mu);
-    m.variance = slope * slope * m.variance + noise;
-  }
-  return m;
-}
-
-// Monte Carlo: 5 standard errors of a mean and of a variance of normal numbers.
-TEST(SamplerMoments, StochasticSamplersFollowTheRecursionOfOneGaussian) {
-  const Times t = with_end(log_snr_grid(20, 1e-2));
-  const Index n = 8000;
-  const auto check = [&](const Sampler& sampler, const Moments& m) {
-    const Matrix<double> x = end(sampler, gaussian(), t, prior(n));
-    const double mean = x.mean(), v = (x.array() - mean).square().mean(), N = 2 * static_cast<double>(n);
-    EXPECT_NEAR(mean, m.mean, 5 * std::sqrt(m.variance / N));
-    EXPECT_NEAR(v, m.variance, 5 * m.variance * std::sqrt(2 / N));
-  };
-  check(Ddim(), recursion(t, 0, false, false));
-  check(Ddim(0.5), recursion(t, 0.5, false, false));
-  check(Ddim(1), recursion(t, 1, false, false));
-  check(Ancestral(), recursion(t, 1, false, false));
-  check(Ancestral(Variance::beta), recursion(t, 1, false, true));
-  check(Renoise(), recursion(t, 0, true, false));
-}
-
-// Churn moves up to n_hat and comes back along the ODE, both of which keep the marginals: mean and variance of the
-// data, up to the error of 100 steps.
-TEST(SamplerMoments, ChurnKeepsTheDistribution) {
-  const Index n = 4000;
-  const Times t = with_end(log_snr_grid(100, 1e-3));
-  const Matrix<double> x = end(Heun(Churn{20}), gaussian(), t, prior(n));
-  const double mean = x.mean(), v = (x.array() - mean).square().mean(), N = 2 * static_cast<double>(n);
-  EXPECT_NEAR(mean, mu, 5 * c / std::sqrt(N) + 1e-3);
-  EXPECT_NEAR(v, c * c, c * c * (5 * std::sqrt(2 / N) + 0.01));
-  EXPECT_NE(x, end(Heun(), gaussian(), t, prior(n)));
 }
 
 TEST(Samplers, DdimWithEtaOneIsTheAncestralSampler) {
@@ -293,22 +159,6 @@ TEST(Samplers, RefuseWhatTheyCannotDo) {
   EXPECT_THROW(Ddim(1.5), std::invalid_argument);
   EXPECT_THROW(DpmSolverPp(4), std::invalid_argument);
   EXPECT_THROW(Heun(Churn{-1}), std::invalid_argument);
-}
-
-// 20 000 draws of the three-mode mixture: mean and weights within 5 standard errors and the order-2 error of 50 steps
-// (below 0.02).
-TEST(SamplerMoments, TheDefaultSamplerFindsTheMixture) {
-  const Index n = 20000;
-  const Matrix<double> x = end(DpmSolverPp(), three(), with_end(log_snr_grid(49, 1e-3)), prior(n));
-  const Mixture truth({{-2, 0}, {1.5, 1.5}, {1, -2}}, {0.3, 0.5, 0.4}, {0.5, 0.3, 0.2});
-  const Level data{};
-  const RowVector<double> share = truth.posterior(x, {&data, 1}).colwise().mean();
-  for (Index k = 0; k < 3; ++k) {
-    const double w = truth.weights()[static_cast<std::size_t>(k)];
-    EXPECT_NEAR(share[k], w, 5 * std::sqrt(w * (1 - w) / n) + 0.005);
-  }
-  const RowVector<double> mean{{0.5 * -2 + 0.3 * 1.5 + 0.2 * 1, 0.3 * 1.5 - 0.2 * 2}};
-  EXPECT_LT((x.colwise().mean() - mean).cwiseAbs().maxCoeff(), 5 * std::sqrt(3.0 / n) + 0.02);
 }
 
 }  // namespace

@@ -1,27 +1,19 @@
-"""Samplers: one formula each for the step from x_t to x_s. The loop is the core's; a sampler keeps nothing of a run.
-
-A sampler is asked for by object (``sf.samplers.DPMSolverPP(order=3)``) or by name (``"dpm_solver_pp"``).
-One of your own extends `Sampler`.
-"""
+"""What every sampler is: a formula for the step from x_t to x_s, and what that step may read."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from scorefield import _core
-from scorefield._arrays import Array, choice, integer, number, real_array
-from scorefield._names import resolve
+from scorefield._arrays import Array, integer, real_array
 
 if TYPE_CHECKING:
     from scorefield.schedules import Level, Schedule
 
-__all__ = ["DDIM", "Ancestral", "DPMSolverPP", "Euler", "EulerAncestral", "Heun", "Renoise", "Sampler", "Step"]
+__all__ = ["CoreSampler", "Sampler", "Step", "set_fields"]
 
 
 class Step:
@@ -130,7 +122,7 @@ class Sampler:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
 
-class _CoreSampler(Sampler):
+class CoreSampler(Sampler):
     """A sampler whose formula is the core's."""
 
     def _core(self) -> Any:
@@ -160,146 +152,7 @@ class _CoreSampler(Sampler):
         return int(self._core().history)
 
 
-def _set(frozen: object, **values: object) -> None:
+def set_fields(frozen: object, **values: object) -> None:
+    """Write checked values into a frozen dataclass, from its __post_init__."""
     for name, value in values.items():
         object.__setattr__(frozen, name, value)
-
-
-@dataclass(frozen=True)
-class Ancestral(_CoreSampler):
-    """Ancestral sampling of DDPM, on any subsequence of steps; by default all T (1000 where time is continuous).
-
-    variance : "beta_tilde", that of the posterior q(x_s | x_t, x0), or "beta", that of the forward step.
-
-    Source: Ho, Jain and Abbeel 2020, algorithm 2; theory (6), (7).
-
-    >>> Ancestral().stochastic
-    True
-    """
-
-    variance: str = "beta_tilde"
-
-    def __post_init__(self) -> None:
-        if self.variance == "learned":
-            raise ValueError('variance="learned" needs a model with learn_variance; use "beta_tilde" or "beta"')
-        _set(self, variance=choice(self.variance, "variance", ("beta_tilde", "beta")))
-
-    def _core(self) -> Any:
-        return _core.Ancestral(getattr(_core.Variance, self.variance))
-
-    def _default_steps(self, schedule: Schedule) -> int:
-        return schedule.T or 1000
-
-
-@dataclass(frozen=True)
-class DDIM(_CoreSampler):
-    """DDIM: deterministic at eta = 0, ancestral sampling at eta = 1.
-
-    eta : in [0, 1], the share of fresh noise.
-
-    Source: Song, Meng and Ermon 2021, eqs. 12, 16; theory 7.
-
-    >>> DDIM().order, DDIM(eta=0.5).stochastic
-    (1, True)
-    """
-
-    eta: float = 0.0
-
-    def __post_init__(self) -> None:
-        _set(self, eta=number(self.eta, "eta", 0, 1))
-
-    def _core(self) -> Any:
-        return _core.Ddim(self.eta)
-
-
-@dataclass(frozen=True)
-class DPMSolverPP(_CoreSampler):
-    """DPM-Solver++, multistep: the default, good from about 15 steps on. The last step, to sigma = 0, returns x0_hat.
-
-    order : 1 (which is DDIM), 2 or 3.
-
-    Source: Lu et al. 2022 (arXiv:2211.01095), algorithm 2 and appendix B; theory 7.
-
-    >>> DPMSolverPP(3).calls
-    1
-    """
-
-    order: int = 2
-
-    def __post_init__(self) -> None:
-        _set(self, order=integer(self.order, "order", 1, 3))
-
-    def _core(self) -> Any:
-        return _core.DpmSolverPp(self.order)
-
-
-@dataclass(frozen=True)
-class Renoise(_CoreSampler):
-    """Denoise to the end, then noise again to the next level with fresh noise. For few steps: many lose variance.
-
-    Source: consistency sampling, Song et al. 2023, algorithm 1; theory 7.
-
-    >>> Renoise().stochastic
-    True
-    """
-
-    def _core(self) -> Any:
-        return _core.Renoise()
-
-
-@dataclass(frozen=True)
-class Heun(_CoreSampler):
-    """Heun's method of EDM, order 2 with two calls per step, and its churn: noise put back before each step.
-
-    S_churn : >= 0, how much, over all steps.   S_tmin, S_tmax : only where sigma / alpha lies between.
-    S_noise : > 0, deviation of the fresh noise; a little above 1 makes up for lost detail.
-
-    Source: Karras et al. 2022, algorithm 2; theory 7.
-
-    >>> Heun().stochastic, Heun(S_churn=20).stochastic
-    (False, True)
-    """
-
-    S_churn: float = 0.0
-    S_tmin: float = 0.0
-    S_tmax: float = math.inf
-    S_noise: float = 1.0
-
-    def __post_init__(self) -> None:
-        low = number(self.S_tmin, "S_tmin", 0)
-        _set(
-            self,
-            S_churn=number(self.S_churn, "S_churn", 0),
-            S_tmin=low,
-            S_tmax=number(self.S_tmax, "S_tmax", low, finite=False),
-            S_noise=number(self.S_noise, "S_noise", 0, open_low=True),
-        )
-
-    def _core(self) -> Any:
-        return _core.Heun(self.S_churn, self.S_tmin, self.S_tmax, self.S_noise)
-
-
-def Euler() -> DDIM:  # noqa: N802 - an alias reads like the class it stands for
-    """Give Euler's method for the probability-flow ODE in sigma / alpha: a `DDIM` with eta = 0."""
-    return DDIM(0.0)
-
-
-def EulerAncestral() -> DDIM:  # noqa: N802
-    """Give the ancestral variant of Euler's method: a `DDIM` with eta = 1, which is `Ancestral()`."""
-    return DDIM(1.0)
-
-
-SAMPLERS: dict[str, Callable[[], Sampler]] = {
-    "Ancestral": Ancestral,
-    "DDIM": DDIM,
-    "DPMSolverPP": DPMSolverPP,
-    "Euler": Euler,
-    "EulerAncestral": EulerAncestral,
-    "Heun": Heun,
-    "Renoise": Renoise,
-}
-
-
-def resolve_sampler(sampler: object) -> Sampler:
-    """Give the Sampler that an object or a name stands for."""
-    return resolve(sampler, "sampler", Sampler, SAMPLERS)

@@ -1,0 +1,30 @@
+"""Samplers: one formula each for the step from x_t to x_s. The loop is the core's; a sampler keeps nothing of a run.
+
+A sampler is asked for by object (``sf.samplers.DPMSolverPP(order=3)``) or by name (``"dpm_solver_pp"``).
+One of your own extends `Sampler`.
+"""
+
+from collections.abc import Callable
+
+from scorefield._names import resolve
+from scorefield.samplers.ancestral import DDIM, Ancestral, Euler, EulerAncestral, Renoise
+from scorefield.samplers.base import Sampler, Step
+from scorefield.samplers.multistep import DPMSolverPP
+from scorefield.samplers.singlestep import Heun
+
+__all__ = ["DDIM", "Ancestral", "DPMSolverPP", "Euler", "EulerAncestral", "Heun", "Renoise", "Sampler", "Step"]
+
+SAMPLERS: dict[str, Callable[[], Sampler]] = {
+    "Ancestral": Ancestral,
+    "DDIM": DDIM,
+    "DPMSolverPP": DPMSolverPP,
+    "Euler": Euler,
+    "EulerAncestral": EulerAncestral,
+    "Heun": Heun,
+    "Renoise": Renoise,
+}
+
+
+def resolve_sampler(sampler: object) -> Sampler:
+    """Give the Sampler that an object or a name stands for."""
+    return resolve(sampler, "sampler", Sampler, SAMPLERS)
