@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scorefield import _core
 from scorefield._arrays import Array, integer, real_array, seed_number
 from scorefield._progress import Progress, reporting
-from scorefield.conditions import Condition, Conditions, Given, read_conditions
+from scorefield.conditions import Condition, Conditions, read_conditions
 from scorefield.conversion import convert
 from scorefield.errors import NonFiniteError
 from scorefield.grids import Grid, resolve_times
@@ -184,18 +184,7 @@ class BaseDenoiser(ABC):
         >>> truth.denoiser(sf.schedules.VP()).sample(3, steps=20, seed=1).shape
         (3, 2)
         """
-        plan = self._plan(
-            n,
-            read_conditions(self._conditions, labels, condition, text),
-            resolve_guidance(guidance),
-            resolve_sampler(sampler),
-            steps=steps,
-            grid=grid,
-            x_T=x_T,
-            clip=clip,
-            seed=seed,
-            start=start,
-        )
+        plan = self._plan(n, labels, condition, text, guidance, sampler, steps, grid, x_T, clip, seed, start)
         every = integer(every, "every", 1)
         if trajectory or callback is not None:
             return self._watched(plan, every, callback, progress, trajectory=trajectory)
@@ -235,18 +224,7 @@ class BaseDenoiser(ABC):
         >>> [event.index for event in exact.sample_iter(2, steps=3)]
         [0, 1, 2]
         """
-        plan = self._plan(
-            n,
-            read_conditions(self._conditions, labels, condition, text),
-            resolve_guidance(guidance),
-            resolve_sampler(sampler),
-            steps=steps,
-            grid=grid,
-            x_T=x_T,
-            clip=clip,
-            seed=seed,
-            start=start,
-        )
+        plan = self._plan(n, labels, condition, text, guidance, sampler, steps, grid, x_T, clip, seed, start)
         return _events(Loop(plan), integer(every, "every", 1), progress)
 
     def invert(
@@ -303,10 +281,11 @@ class BaseDenoiser(ABC):
     def _plan(
         self,
         n: Any,
-        given: Given,
-        guidance: Guidance,
-        sampler: Sampler,
-        *,
+        labels: Any,
+        condition: Any,
+        text: Any,
+        strength: float | Guidance,
+        method: Sampler | str,
         steps: Any,
         grid: Any,
         x_T: Any,
@@ -314,7 +293,9 @@ class BaseDenoiser(ABC):
         seed: Any,
         start: Any,
     ) -> Plan:
-        """Check everything that a run needs, before anything runs."""
+        """Check everything that a run needs, before anything runs. Arguments in the order of `sample`."""
+        given = read_conditions(self._conditions, labels, condition, text)
+        guidance, sampler = resolve_guidance(strength), resolve_sampler(method)
         if guidance.needs_condition and not given.anything:
             raise ValueError(
                 f"{guidance} has nothing to be guided by: give labels, condition or text, or leave guidance at 1"

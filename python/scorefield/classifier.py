@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scorefield import _core, checkpoint, display, fitting, saving, specs
+from scorefield import _core, fitting, saving, specs
 from scorefield._arrays import label_array, real_array, seed_number
 from scorefield._progress import Progress
 from scorefield.checkpoint import Reader, guarded
-from scorefield.history import Event, History
+from scorefield.history import Event
 from scorefield.learner import Learner
 from scorefield.networks import Network
 from scorefield.run import Run
 from scorefield.schedules import Schedule, resolve_schedule
+from scorefield.trainable import Trainable
 from scorefield.training import Data, Settings
 
 Array = NDArray[Any]
@@ -33,7 +34,7 @@ class CrossEntropy:
         return "CrossEntropy()"
 
 
-class Classifier:
+class Classifier(Trainable):
     """A network with one output per class, trained by cross-entropy.
 
     net : for instance ``sf.Encoder((8, 8, 1), widths=(32, 64), out=10)``; as many classes as outputs.
@@ -244,46 +245,6 @@ class Classifier:
 
     # The model as an object.
 
-    @property
-    def net(self) -> Network:
-        """The network; ``net.theta`` are the weights of the last step, not their average."""
-        net: Network = self._learner.net
-        return net
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one sample."""
-        return tuple(self.net.shape)
-
-    @property
-    def step(self) -> int:
-        """Training steps made so far."""
-        return self._learner.step
-
-    @property
-    def history(self) -> History:
-        """What training reported: arrays by name, an entry per event."""
-        return self._learner.history
-
-    def copy(self) -> Classifier:
-        """Return a model with weights, optimiser state, step and history of its own."""
-        other = object.__new__(Classifier)
-        vars(other).update(vars(self), _learner=self._learner.copy())
-        return other
-
-    def reset(self, seed: int = 0) -> Classifier:
-        """Forget all training and draw new first weights; returns the model.   seed : as the network's ``seed``."""
-        self._learner.restart(seed_number(seed))
-        return self
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to one .safetensors file; `scorefield.load` reads it. As `Diffusion.save`."""
-        checkpoint.save(fitting.save_path(path), *self._content())
-
-    def _content(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        config, tensors = saving.content(self._learner.stage)
-        return {**self._identity(), **config}, tensors
-
     def _identity(self) -> dict[str, Any]:
         schedule = None if self.schedule is None else specs.schedule_spec(self.schedule)
         return {"class": "Classifier", "network": specs.network_spec(self.net), "schedule": schedule}
@@ -296,15 +257,6 @@ class Classifier:
         model: Classifier = guarded(reader, "network", lambda: cls(net, schedule))
         model._learner.become(saving.read_stage(reader, net.num_parameters, schedule, {})[0])
         return model
-
-    def _become(self, other: Classifier) -> None:
-        self._learner.become(other._learner.stage)
-
-    def _learn_units(self, data: Data) -> None:
-        pass
-
-    def _units(self, data: Data) -> Data:
-        return data
 
     def _trainer(self, settings: Settings) -> Any:
         return _core.Trainer(
@@ -319,17 +271,8 @@ class Classifier:
             shards=settings.shards,
         )
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return checkpoint.from_bytes, (checkpoint.pack(*self._content()),)
-
     def __repr__(self) -> str:
         return f"Classifier({self.net!r}, {self.schedule})"
-
-    def __str__(self) -> str:
-        return display.as_text(self)
-
-    def _repr_html_(self) -> str:
-        return display.as_html(self)
 
     def _facts(self) -> list[str]:
         return [f"{self.classes} classes"]

@@ -7,27 +7,28 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scorefield import _core, checkpoint, display, fitting, saving, scaling, specs
+from scorefield import _core, fitting, saving, specs
 from scorefield._arrays import choice, integer, real_array, seed_number
 from scorefield._names import parse
 from scorefield._progress import Progress
-from scorefield.checkpoint import Expected, Reader, guarded
+from scorefield.checkpoint import Reader, guarded
 from scorefield.denoiser import BaseDenoiser, Condition, Conditions
 from scorefield.errors import ScheduleWarning
-from scorefield.history import Event, History
+from scorefield.history import Event
 from scorefield.learner import Learner
 from scorefield.losses import Denoising, Loss, resolve_loss
 from scorefield.networks import Network
 from scorefield.optim import Adam
 from scorefield.prediction import check_prediction
 from scorefield.run import Run
-from scorefield.scaling import Scaling
+from scorefield.scaling import Units, warn_of_units
 from scorefield.schedules import Schedule, resolve_schedule
+from scorefield.trainable import Trainable
 from scorefield.training import Data, Settings
 
 Array = NDArray[Any]
@@ -42,7 +43,7 @@ class Evaluation:
     bands: Array
 
 
-class Diffusion(BaseDenoiser):
+class Diffusion(Trainable, BaseDenoiser):
     """A diffusion model: `fit` it on data, then `sample`.
 
     net : the network, one output per input number.   schedule : object or name, for instance
@@ -91,9 +92,7 @@ class Diffusion(BaseDenoiser):
         self._schedule = resolve_schedule(schedule)
         self._prediction = check_prediction(prediction, self._schedule)
         self._engine = choice(engine, "engine", ENGINES)
-        self._scale = scale if scale is None or (isinstance(scale, str) and scale == "standard") else "given"
-        self._scaling = scaling.given(scale, net.shape) if self._scale == "given" else None
-        self._condition_scaling: Scaling | None = None
+        self._scale = Units.asked(scale, tuple(net.shape))
         self._loss: Loss | None = None  # of the last fit
         self._average = True
         self._loaded: tuple[Array, Any] | None = None  # weights and the core's object that holds them
@@ -113,27 +112,22 @@ class Diffusion(BaseDenoiser):
         """The noise schedule."""
         return self._schedule
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one sample."""
-        return tuple(self.net.shape)
-
     def _bind(self, condition: Condition) -> Any:
-        values = fitting.flat(self._condition_units(condition.condition))
+        values = fitting.flat(self._scale.encode_condition(condition.condition))
         return _core.NetworkDenoiser(
             self._inference(), self.schedule._core, self._prediction, condition.labels, values, start=condition.start
         )
 
     def _inference(self) -> Any:
         """Return the core's object that holds the weights, made anew only when they have changed."""
-        self._require_units()
+        self._scale.require()
         weights, loaded = self._learner.weights(average=self._average), self._loaded
         if loaded is None or loaded[0] is not weights:
             loaded = self._loaded = (weights, _core.Inference(self.net._core, self._engine, weights))
         return loaded[1]
 
     def _decode(self, x0: Array) -> Array:
-        return x0 if self._scaling is None else self._scaling.decode(x0)
+        return self._scale.decode(x0)
 
     # Training.
 
@@ -240,8 +234,8 @@ class Diffusion(BaseDenoiser):
         held_out = None if validation is None else self._held_out(validation)
         if condition_noise and data.condition is None:
             raise ValueError("condition_noise needs a condition to add noise to")
-        if self._scale is None:
-            scaling.warn_of_units(data.x)
+        if self._scale.word is None:
+            warn_of_units(data.x)
         chosen, seed = resolve_loss(loss, self._prediction), seed_number(seed)
 
         def settings(begin: int) -> Settings:
@@ -312,24 +306,12 @@ class Diffusion(BaseDenoiser):
         return self._data(x, labels, condition)
 
     def _learn_units(self, data: Data) -> None:
-        if self._scale == "standard" and self._scaling is None:
-            self._scaling = scaling.standard(data.x)
-            if data.condition is not None:
-                self._condition_scaling = scaling.standard(data.condition)
+        self._scale = self._scale.learn(data.x, data.condition)
 
     def _units(self, data: Data) -> Data:
-        self._require_units()
-        x = data.x if self._scaling is None else self._scaling.encode(data.x)
-        return dataclasses.replace(data, x=x, condition=self._condition_units(data.condition))
-
-    def _condition_units(self, condition: Array | None) -> Array | None:
-        if condition is None or self._condition_scaling is None:
-            return condition
-        return self._condition_scaling.encode(condition)
-
-    def _require_units(self) -> None:
-        if self._scale is not None and self._scaling is None:
-            raise ValueError("scale='standard' is learnt from the data: call fit before asking the model")
+        self._scale.require()
+        condition = self._scale.encode_condition(data.condition)
+        return dataclasses.replace(data, x=self._scale.encode(data.x), condition=condition)
 
     def _trainer(self, settings: Settings) -> Any:
         self._loss = settings.loss
@@ -349,62 +331,27 @@ class Diffusion(BaseDenoiser):
     # The model as an object.
 
     @property
-    def net(self) -> Network:
-        """The network; ``net.theta`` are the weights of the last step, not their average."""
-        net: Network = self._learner.net
-        return net
-
-    @property
-    def step(self) -> int:
-        """Training steps made so far."""
-        return self._learner.step
-
-    @property
-    def history(self) -> History:
-        """What training reported: arrays by name, an entry per event."""
-        return self._learner.history
-
-    @property
     def raw(self) -> Diffusion:
         """The same model, sampling with the weights of the last step instead of their average."""
         other = self._twin()
         other._average = False
         return other
 
-    def copy(self) -> Diffusion:
-        """Return a model with weights, optimiser state, step and history of its own."""
-        other = self._twin()
-        other._learner = self._learner.copy()
+    def _twin(self) -> Self:
+        other = super()._twin()
+        other._loaded = None
         return other
 
-    def _twin(self) -> Diffusion:
-        """Return another object with everything in common but the loaded weights."""
-        other = object.__new__(Diffusion)
-        vars(other).update(vars(self), _loaded=None)
-        return other
-
-    def reset(self, seed: int = 0) -> Diffusion:
+    def reset(self, seed: int = 0) -> Self:
         """Forget all training and draw new first weights; returns the model.   seed : as the network's ``seed``."""
-        self._learner.restart(seed_number(seed))
-        if self._scale == "standard":
-            self._scaling = self._condition_scaling = None
+        super().reset(seed)
+        self._scale = self._scale.forget()
         return self
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model, with all that training needs to go on, to one .safetensors file; `scorefield.load` reads it.
-
-        The file replaces an older one in one step, when it is on the disk. ValueError for a schedule or a scale that
-        only this program knows. OSError of the system is passed on, with the older file untouched.
-        """
-        checkpoint.save(fitting.save_path(path), *self._content())
-
     def _content(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        config, tensors = saving.content(self._learner.stage)
-        for name, found in (("scale", self._scaling), ("condition", self._condition_scaling)):
-            if found is not None:
-                tensors |= {f"{name}.shift": found.shift, f"{name}.factor": found.factor}
-        learnt = {"learnt": [self._scaling is not None, self._condition_scaling is not None]}
-        return {**self._identity(), **config, **learnt}, tensors
+        config, tensors = super()._content()
+        learnt, scales = self._scale.content()
+        return {**config, "learnt": learnt}, {**tensors, **scales}
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -412,7 +359,7 @@ class Diffusion(BaseDenoiser):
             "network": specs.network_spec(self.net),
             "schedule": specs.schedule_spec(self.schedule),
             "prediction": self._prediction,
-            "scale": self._scale,
+            "scale": self._scale.word,
             "engine": self._engine,
         }
 
@@ -427,45 +374,22 @@ class Diffusion(BaseDenoiser):
             warnings.simplefilter("ignore", ScheduleWarning)
             kind = reader.field("prediction", str)
             model: Diffusion = guarded(reader, "prediction, scale or engine", lambda: cls(net, schedule, kind, **words))
-        learnt = _learnt(reader, net)
-        extra = {f"{name}.{part}": Expected(shape) for name, shape in learnt.items() for part in ("shift", "factor")}
-        stage, tensors = saving.read_stage(reader, net.num_parameters, schedule, extra)
+        expected = Units.expected(reader, {"scale": tuple(net.shape), "condition": tuple(net.condition or (1,))})
+        stage, tensors = saving.read_stage(reader, net.num_parameters, schedule, expected)
         model._learner.become(stage)
-        scales = {name: Scaling(tensors[f"{name}.shift"], tensors[f"{name}.factor"]) for name in learnt}
-        for name, found in scales.items():
-            if not (found.factor > 0).all():
-                reader.fail(f"tensor {name}.factor", "must be > 0")
-        model._scaling, model._condition_scaling = scales.get("scale"), scales.get("condition")
+        model._scale = Units.read(reader, model._scale.word, tensors)
         model._loss = _read_loss(stage.record)
         return model
 
-    def _become(self, other: Diffusion) -> None:
-        self._learner.become(other._learner.stage)
-        self._scaling, self._condition_scaling = other._scaling, other._condition_scaling
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return checkpoint.from_bytes, (checkpoint.pack(*self._content()),)
+    def _become(self, other: Self) -> None:
+        super()._become(other)
+        self._scale = other._scale
 
     def __repr__(self) -> str:
-        return f"Diffusion({self.net!r}, {self.schedule}, prediction={self._prediction!r}, scale={self._scale!r})"
-
-    def __str__(self) -> str:
-        return display.as_text(self)
-
-    def _repr_html_(self) -> str:
-        return display.as_html(self)
+        return f"Diffusion({self.net!r}, {self.schedule}, prediction={self._prediction!r}, scale={self._scale.word!r})"
 
     def _facts(self) -> list[str]:
-        return [f"prediction {self._prediction}", f"scale {'none' if self._scale is None else self._scale}"]
-
-
-def _learnt(reader: Reader, net: Network) -> dict[str, tuple[int, ...]]:
-    """Return the scales that a file holds, with their shapes."""
-    flags = reader.field("learnt", list)
-    if len(flags) != 2 or not all(isinstance(flag, bool) for flag in flags):
-        reader.fail("learnt", f"expected two of true and false, got {flags!r:.80}")
-    shapes = {"scale": tuple(net.shape), "condition": tuple(net.condition or (1,))}
-    return {name: shape for flag, (name, shape) in zip(flags, shapes.items(), strict=True) if flag}
+        return [f"prediction {self._prediction}", f"scale {self._scale.word or 'none'}"]
 
 
 def _read_loss(record: dict[str, Any] | None) -> Loss | None:

@@ -6,8 +6,7 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,36 +15,14 @@ from scorefield import _core, checkpoint
 from scorefield._arrays import integer, label_array, number, real_array, seed_number
 from scorefield._progress import Progress
 from scorefield.history import Event
-from scorefield.learner import Learner, Trainer
+from scorefield.learner import Trainer
 from scorefield.optim import resolve_optimizer
 from scorefield.run import Run, as_run
+from scorefield.trainable import Trainable
 from scorefield.training import Data, Plan, Session, Settings, differences, log
 
 Array = NDArray[Any]
 Callback = Callable[[Event], object]
-
-
-class Model(Protocol):
-    """What a model gives so that it can be fitted."""
-
-    _learner: Learner
-
-    def _identity(self) -> dict[str, Any]:
-        """Return what the model is, as JSON values: what a run must not change."""
-
-    def _learn_units(self, data: Data) -> None:
-        """Learn the scale of the data, if the model has one to learn."""
-
-    def _units(self, data: Data) -> Data:
-        """Return the data as the network sees them."""
-
-    def _trainer(self, settings: Settings) -> Any:
-        """Return a core trainer for the network, without data."""
-
-    def _become(self, other: Self) -> None:
-        """Take over everything that training changes."""
-
-    def save(self, path: str | os.PathLike[str]) -> None: ...  # noqa: D102
 
 
 def labels_for(net: Any, labels: Any, n: int) -> Array | None:
@@ -131,7 +108,7 @@ def settings_of(
 
 
 def train(
-    model: Model,
+    model: Trainable,
     data: Data,
     held_out: Data | None,
     settings: Callable[[int], Settings],
@@ -153,7 +130,7 @@ def train(
 
 
 def _train(
-    model: Model, data: Data, held_out: Data | None, settings: Callable[[int], Settings], steps: int, plan: Plan
+    model: Trainable, data: Data, held_out: Data | None, settings: Callable[[int], Settings], steps: int, plan: Plan
 ) -> Iterator[Event]:
     learner = model._learner
     with learner.alone():
@@ -212,7 +189,7 @@ def record(begin: int, end: int, settings: Settings, data: str, count: int) -> d
     return {"begin": begin, "end": end, "settings": settings.describe(), "data": data, "rows": count}
 
 
-def _go_on(model: Model, run: Run, settings: Callable[[int], Settings], data: str, steps: int) -> int:
+def _go_on(model: Trainable, run: Run, settings: Callable[[int], Settings], data: str, steps: int) -> int:
     """Take the model to the last checkpoint of the run, if there is one. Returns the step where the run began.
 
     ValueError if the folder is of another model, other settings or other data.
@@ -255,10 +232,3 @@ def finish(events: Iterator[Event], callback: Callback | None) -> None:
         for event in running:
             if callback is not None and callback(event) is True:
                 return
-
-
-def save_path(path: str | os.PathLike[str]) -> Path:
-    """Return `path` as a Path; TypeError for what is none."""
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be the name of a file, got {path!r}")
-    return Path(os.fspath(path))

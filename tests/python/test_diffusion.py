@@ -264,15 +264,15 @@ def test_standard_scale_trains_as_on_data_scaled_by_hand():
 
 def test_a_later_fit_keeps_the_scale_of_the_first():
     model = points(scale="standard").fit(POINTS, steps=1, **QUIET)
-    before = model._scaling
+    before = model._scale
     model.fit(POINTS * 3, steps=1, **QUIET)
-    assert model._scaling is before
+    assert model._scale is before
 
 
 def test_a_column_that_does_not_vary_is_only_shifted():
     model = points(scale="standard").fit(POINTS * [1, 0] + [0, 7], steps=1, **QUIET)
-    assert model._scaling.factor[1] == 1
-    assert model._scaling.shift[1] == 7
+    assert model._scale.x.factor[1] == 1
+    assert model._scale.x.shift[1] == 7
 
 
 def test_scale_must_be_learnt_before_it_is_used():

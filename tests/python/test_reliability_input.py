@@ -38,7 +38,7 @@ ENTRIES = {
     "fit condition": lambda m, j, a: fitted(condition=a),
     "fit noise": lambda m, j, a: fitted(noise=a),
     "fit validation": lambda m, j, a: fitted(validation=(a, LABELS, PLAIN)),
-    "fit scale": lambda m, j, a: sf.Diffusion(sf.MLP((8, 3), widths=(4,)), "vp", scale=(a, 1))._scaling.shift,
+    "fit scale": lambda m, j, a: sf.Diffusion(sf.MLP((8, 3), widths=(4,)), "vp", scale=(a, 1))._scale.x.shift,
     "evaluate": lambda m, j, a: m.evaluate(a, LABELS, condition=PLAIN).loss,
     "sample x_T": lambda m, j, a: m.sample(x_T=a, steps=2).astype(np.float32),
     "sample condition": lambda m, j, a: m.sample(8, condition=a, steps=2),
