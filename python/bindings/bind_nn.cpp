@@ -154,15 +154,35 @@ void register_makers(py::module_& m) {
       "unet",
       [](Triple shape, Sizes widths, Index depth, Sizes attention, bool middle_attention, Index head_channels,
          Index groups, double eps, Index classes, Index image_channels, Index vector_channels, Index out_channels,
-         bool shifted_downsampling, double dropout) {
-        return network(nn::UNet{shape_of(shape), std::move(widths), depth, std::move(attention), middle_attention,
-                                head_channels, groups, eps, classes, image_channels, vector_channels, std::nullopt,
-                                out_channels, shifted_downsampling, dropout});
+         bool shifted_downsampling, double dropout, Index frequency_shift, bool cosine_first, bool scale_shift,
+         bool residual_resampling, double middle_scale) {
+        return network(nn::UNet{shape_of(shape),
+                                std::move(widths),
+                                depth,
+                                std::move(attention),
+                                middle_attention,
+                                head_channels,
+                                groups,
+                                eps,
+                                classes,
+                                image_channels,
+                                vector_channels,
+                                std::nullopt,
+                                out_channels,
+                                shifted_downsampling,
+                                dropout,
+                                frequency_shift,
+                                cosine_first,
+                                scale_shift,
+                                residual_resampling,
+                                middle_scale});
       },
       py::arg("shape"), py::arg("widths"), py::kw_only(), py::arg("depth") = 2, py::arg("attention") = Sizes{},
       py::arg("middle_attention") = true, py::arg("head_channels") = 0, py::arg("groups") = 0, py::arg("eps") = 1e-5,
       py::arg("classes") = 0, py::arg("image_channels") = 0, py::arg("vector_channels") = 0,
-      py::arg("out_channels") = 0, py::arg("shifted_downsampling") = false, py::arg("dropout") = 0.0);
+      py::arg("out_channels") = 0, py::arg("shifted_downsampling") = false, py::arg("dropout") = 0.0,
+      py::arg("frequency_shift") = 0, py::arg("cosine_first") = false, py::arg("scale_shift") = false,
+      py::arg("residual_resampling") = false, py::arg("middle_scale") = 1.0);
   m.def(
       "encoder",
       [](Triple shape, Sizes widths, Index out, Index depth) {
@@ -212,6 +232,7 @@ void register_nn(py::module_& m) {
           },
           py::arg("seed") = 0);
   register_makers(m);
+  m.def("default_groups", &nn::default_groups, py::arg("widths"));
 }
 
 }  // namespace scorefield::bindings

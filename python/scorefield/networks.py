@@ -18,6 +18,7 @@ __all__ = ["MLP", "Encoder", "Network", "Tape", "UNet"]
 
 ACTIVATIONS = ("silu", "gelu", "tanh", "relu", "identity")
 LONGEST = 2**24  # of one axis
+FLAGS = ("middle_attention", "shifted_downsampling", "residual_resampling", "scale_shift", "cosine_first")
 
 
 @dataclass(eq=False, repr=False)
@@ -90,6 +91,12 @@ class UNet(Network):
     that does.
     eps : of the norms.
     shifted_downsampling : pads below and on the right only, as google's published models do.
+    residual_resampling : changes of resolution inside residual blocks (Song et al. 2021) instead of by convolutions.
+    scale_shift : time scales and shifts the second norm of each block (Dhariwal and Nichol 2021), instead of being
+    added.
+    frequency_shift, cosine_first : of the time embedding, with 2 h = widths[0] channels: its frequencies are
+    10000^(-k / (h - frequency_shift)), its cosines stand after its sines or before.
+    middle_scale : what the residual sums of the middle are divided by (NCSN++: the root of 2).
     seed : of the first parameters.
 
     >>> UNet((8, 8, 1), widths=(32, 64), classes=10)(np.zeros((2, 8, 8, 1)), 500, labels=[3, None]).shape
@@ -112,6 +119,11 @@ class UNet(Network):
     groups: Any = None
     eps: float = 1e-5
     shifted_downsampling: bool = False
+    residual_resampling: bool = False
+    scale_shift: bool = False
+    frequency_shift: int = 0
+    cosine_first: bool = False
+    middle_scale: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -128,8 +140,10 @@ class UNet(Network):
         self.out, self.states = _outputs(self.out, self.states, len(self.shape))
         self.dropout = number(self.dropout, "dropout", 0, 1, open_high=True)
         self.eps = number(self.eps, "eps", 0, open_low=True)
-        self.middle_attention = _flag(self.middle_attention, "middle_attention")
-        self.shifted_downsampling = _flag(self.shifted_downsampling, "shifted_downsampling")
+        for name in FLAGS:
+            setattr(self, name, _flag(getattr(self, name), name))
+        self.frequency_shift = integer(self.frequency_shift, "frequency_shift", 0, self.widths[0] // 2 - 1)
+        self.middle_scale = number(self.middle_scale, "middle_scale", 0, open_low=True)
         self.seed = seed_number(self.seed)
         self._check_output()
         self._seal()
@@ -140,6 +154,11 @@ class UNet(Network):
         if self.states is not None:
             return (*self.shape, self.states)
         return self.shape if self.out is None else (*self.shape[:-1], self.out[-1])
+
+    @property
+    def _groups(self) -> int:
+        """The groups of the norms, the default one found out."""
+        return int(self.groups or _core.default_groups(list(self.widths)))
 
     def _checked_condition(self) -> Shape | None:
         if self.condition is None:
@@ -176,6 +195,11 @@ class UNet(Network):
             out_channels=channels * self.states if self.states is not None else self.output_shape[-1],
             shifted_downsampling=self.shifted_downsampling,
             dropout=self.dropout,
+            residual_resampling=self.residual_resampling,
+            scale_shift=self.scale_shift,
+            frequency_shift=self.frequency_shift,
+            cosine_first=self.cosine_first,
+            middle_scale=self.middle_scale,
         )
 
 

@@ -9,13 +9,16 @@ from unet_specification import Specification
 
 import scorefield as sf
 
+ANOTHER_KIND = {"scale_shift": True, "residual_resampling": True, "middle_scale": 2**0.5, "frequency_shift": 1}
 SMALL = {
     "MLP": lambda: sf.MLP(3, widths=(16, 12), classes=4, condition=(2,)),
     "affine": lambda: sf.MLP(2, widths=()),
     "vectors of any shape": lambda: sf.MLP((2, 3), widths=(8,), out=(2, 2), activation="tanh"),
     "UNet": lambda: sf.UNet((6, 5, 2), widths=(8, 12), depth=1, attention=(3,), classes=3, condition=(2,)),
     "UNet with an image": lambda: sf.UNet((7, 4, 1), widths=(8, 8), depth=1, condition=(7, 4, 2), out=2),
+    "UNet of another kind": lambda: sf.UNet((6, 5, 1), widths=(8, 12), depth=1, **ANOTHER_KIND),
     "sequence": lambda: sf.UNet((9, 2), widths=(8, 8), depth=1, attention=(5,)),
+    "sequence of another kind": lambda: sf.UNet((7, 1), widths=(8, 8), depth=1, **ANOTHER_KIND),
     "Encoder": lambda: sf.Encoder((7, 5, 1), widths=(8, 8), out=(3,)),
 }
 
@@ -46,6 +49,10 @@ UNETS = {
     "odd sizes": {"shape": (7, 5, 1), "widths": (8, 16, 8), "depth": 1, "groups": 4, "middle_attention": False},
     "classes": {"shape": (4, 4, 1), "widths": (8, 12), "depth": 1, "classes": 3},
     "odd width": {"shape": (4, 4, 1), "widths": (9,), "depth": 1},
+    "frequencies": {"shape": (4, 4, 1), "widths": (16,), "depth": 1, "frequency_shift": 1, "cosine_first": True},
+    "scale and shift": {"shape": (4, 6, 1), "widths": (8, 16), "depth": 1, "scale_shift": True, "attention": (4,)},
+    "residual resampling": {"shape": (7, 5, 2), "widths": (8, 12, 8), "depth": 1, "residual_resampling": True},
+    "middle scale": {"shape": (4, 4, 1), "widths": (8, 8), "depth": 1, "middle_scale": 2**0.5},
 }
 
 
@@ -309,6 +316,9 @@ MISTAKES = [
     (lambda: sf.UNet((8, 8, 1), condition=(4, 4, 1)), ValueError, r"condition must have shape \(K,\) or \(8, 8, K\)"),
     (lambda: sf.UNet((8, 8, 1), out=(4, 4, 1)), ValueError, "out must be a number of channels"),
     (lambda: sf.UNet((8, 8, 1), middle_attention=1), TypeError, "middle_attention must be True or False"),
+    (lambda: sf.UNet((8, 8, 1), scale_shift=1), TypeError, "scale_shift must be True or False"),
+    (lambda: sf.UNet((8, 8, 1), frequency_shift=16), ValueError, r"frequency_shift must be an integer in 0\.\.15"),
+    (lambda: sf.UNet((8, 8, 1), middle_scale=0), ValueError, "middle_scale must be a number > 0"),
     (lambda: sf.UNet((8, 8, 1), text=object()), ValueError, "text= is not available"),
     (lambda: sf.UNet((8, 8, 1), eps=0), ValueError, "eps must be a number > 0"),
     (lambda: sf.Encoder((8, 8, 1), widths=(8,), out=0), ValueError, "every entry of out"),

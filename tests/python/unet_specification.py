@@ -32,6 +32,14 @@ def conv(x, weight, bias, stride=1, before=1):
     return y
 
 
+def mean_of_four(x):
+    """Means of 2 x 2; at an odd edge of those that exist."""
+    n, channels, height, width = x.shape
+    padded = np.full((n, channels, height + height % 2, width + width % 2), np.nan)
+    padded[:, :, :height, :width] = x
+    return np.nanmean(padded.reshape(n, channels, padded.shape[2] // 2, 2, padded.shape[3] // 2, 2), axis=(3, 5))
+
+
 class Specification:
     """The network `net` as a NumPy function."""
 
@@ -51,27 +59,25 @@ class Specification:
                 h = self.block(f"down_blocks.{i}", j, h, e)
                 skips.append(h)
             if i + 1 < levels:
-                before = 0 if self.net.shifted_downsampling else 1
-                h = self.conv(f"down_blocks.{i}.downsamplers.0.conv", h, 2, before)
+                h = self.halved(f"down_blocks.{i}.downsamplers.0", h, e)
                 skips.append(h)
-        h = self.residual("mid_block.resnets.0", h, e)
+        h = self.residual("mid_block.resnets.0", h, e) / self.net.middle_scale
         if self.net.middle_attention:
-            h = self.attention("mid_block.attentions.0", h)
-        h = self.residual("mid_block.resnets.1", h, e)
+            h = self.attention("mid_block.attentions.0", h) / self.net.middle_scale
+        h = self.residual("mid_block.resnets.1", h, e) / self.net.middle_scale
         for i in range(levels):
             for j in range(self.net.depth + 1):
                 h = self.block(f"up_blocks.{i}", j, np.concatenate([h, skips.pop()], 1), e)
             if i + 1 < levels:
-                height, width = skips[-1].shape[2:]
-                twice = h.repeat(2, 2).repeat(2, 3)[:, :, :height, :width]
-                h = self.conv(f"up_blocks.{i}.upsamplers.0.conv", twice)
+                h = self.twice(f"up_blocks.{i}.upsamplers.0", h, e, skips[-1].shape[2:])
         return self.conv("conv_out", silu(self.norm("conv_norm_out", h))).transpose(0, 2, 3, 1)
 
     def embedding(self, t, labels):
         half = self.net.widths[0] // 2
-        angle = t[:, None] * 10000.0 ** (-np.arange(half) / half)
+        angle = t[:, None] * 10000.0 ** (-np.arange(half) / (half - self.net.frequency_shift))
         odd = np.zeros((len(t), self.net.widths[0] % 2))
-        e = self.linear("time_embedding.linear_1", np.concatenate([np.sin(angle), np.cos(angle), odd], 1))
+        waves = [np.cos(angle), np.sin(angle)] if self.net.cosine_first else [np.sin(angle), np.cos(angle)]
+        e = self.linear("time_embedding.linear_1", np.concatenate([*waves, odd], 1))
         e = self.linear("time_embedding.linear_2", silu(e))
         if labels is not None:
             known = np.asarray([-1 if label is None else label for label in labels])
@@ -93,10 +99,27 @@ class Specification:
         h = self.residual(f"{level}.resnets.{j}", x, e)
         return self.attention(f"{level}.attentions.{j}", h) if h.shape[2] in self.net.attention else h
 
-    def residual(self, name, x, e):
-        h = self.conv(name + ".conv1", silu(self.norm(name + ".norm1", x)))
-        h = h + self.linear(name + ".time_emb_proj", silu(e))[:, :, None, None]
-        h = self.conv(name + ".conv2", silu(self.norm(name + ".norm2", h)))
+    def halved(self, name, x, e):
+        if not self.net.residual_resampling:
+            return self.conv(name + ".conv", x, 2, 0 if self.net.shifted_downsampling else 1)
+        return self.residual(name, x, e, mean_of_four)
+
+    def twice(self, name, x, e, size):
+        nearest = lambda a: a.repeat(2, 2).repeat(2, 3)[:, :, : size[0], : size[1]]  # noqa: E731
+        if not self.net.residual_resampling:
+            return self.conv(name + ".conv", nearest(x))
+        return self.residual(name, x, e, nearest)
+
+    def residual(self, name, x, e, resample=lambda a: a):
+        h = self.conv(name + ".conv1", resample(silu(self.norm(name + ".norm1", x))))
+        x = resample(x)
+        time = self.linear(name + ".time_emb_proj", silu(e))[:, :, None, None]
+        if self.net.scale_shift:
+            scale, shift = np.split(time, 2, axis=1)
+            h = self.norm(name + ".norm2", h) * (1 + scale) + shift
+        else:
+            h = self.norm(name + ".norm2", h + time)
+        h = self.conv(name + ".conv2", silu(h))
         if name + ".conv_shortcut.weight" not in self.parameters:
             return x + h
         tokens = self.linear(name + ".conv_shortcut", x.transpose(0, 2, 3, 1))

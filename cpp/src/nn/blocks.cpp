@@ -22,6 +22,10 @@ const UNet& checked(const UNet& u) {
   }
   require(u.dropout >= 0 && u.dropout < 1, "dropout must be in [0, 1), got ", u.dropout);
   require(u.eps > 0, "eps must be > 0, got ", u.eps);
+  require(u.frequency_shift >= 0 && u.frequency_shift < u.widths[0] / 2,
+          "frequency_shift must be at least 0 and less than half of the first width, ", u.widths[0], ", got ",
+          u.frequency_shift);
+  require(u.middle_scale > 0, "middle_scale must be > 0, got ", u.middle_scale);
   Index height = u.shape.height;
   std::vector<Index> heights;
   for (std::size_t i = 0; i < u.widths.size(); ++i, height = (height + 1) / 2) heights.push_back(height);
@@ -40,7 +44,8 @@ BlockWriter::BlockWriter(const UNet& u)
 bool BlockWriter::attends(Tensor x) const { return std::ranges::count(spec.attention, b.shape(x).height) > 0; }
 
 void BlockWriter::write_time(Tensor time, Tensor extra) {
-  const Tensor hidden = b.conv("time_embedding.linear_1", 4 * width(0), {.x = b.sinusoid({.t = time}, width(0))});
+  const Sinusoid s{.t = time, .shift = static_cast<double>(spec.frequency_shift), .cos_first = spec.cosine_first};
+  const Tensor hidden = b.conv("time_embedding.linear_1", 4 * width(0), {.x = b.sinusoid(s, width(0))});
   embedding_ =
       b.conv("time_embedding.linear_2", 4 * width(0), {.x = hidden, .act = Activation::silu, .residual = extra});
 }
@@ -57,8 +62,7 @@ Tensor BlockWriter::write_down(Tensor x, Tensor image) {
     const std::string name = "down_blocks." + std::to_string(i);
     for (Index j = 0; j < spec.depth; ++j) skips.push_back(h = block(name, j, h, none, width(i), attends(h)));
     if (i + 1 == levels()) break;
-    const Conv half{.x = h, .kernel = 3, .stride = 2, .pad = spec.shifted_downsampling ? 0 : 1, .sequence = sequence()};
-    skips.push_back(h = b.conv(name + ".downsamplers.0.conv", width(i), half));
+    skips.push_back(h = halve(name + ".downsamplers.0", h, width(i)));
   }
   return h;
 }
@@ -75,26 +79,43 @@ Tensor BlockWriter::block(const std::string& name, Index j, Tensor x, Tensor ski
   return attention ? attend(name + ".attentions." + std::to_string(j), h) : h;
 }
 
-/// h = conv1(silu(norm1([x, skip]))) + W_e silu(e),     y = conv2(silu(norm2(h))) + shortcut([x, skip])
-Tensor BlockWriter::res(const std::string& name, Tensor x, Tensor skip, Index out) {
+Tensor BlockWriter::halve(const std::string& name, Tensor x, Index out) {
+  if (spec.residual_resampling) return res(name, x, none, out, {.resample = Resample::down});
+  const Conv half{.x = x, .kernel = 3, .stride = 2, .pad = spec.shifted_downsampling ? 0 : 1, .sequence = sequence()};
+  return b.conv(name + ".conv", out, half);
+}
+
+Tensor BlockWriter::twice(const std::string& name, Tensor x, Index out, Tensor like) {
+  if (spec.residual_resampling) return res(name, x, none, out, {.resample = Resample::up, .like = like});
+  return conv3(name + ".conv", out, {.x = x, .resample = Resample::up}, like);
+}
+
+/// h = conv1(resample(silu(norm1([x, skip])))) + W_e silu(e),   y = gain (conv2(silu(norm2(h))) + shortcut([x, skip]));
+/// with scale_shift time enters later: (a, b) = W_e silu(e),   y = gain (conv2(silu(norm2(h) (1 + a) + b)) + ...).
+Tensor BlockWriter::res(const std::string& name, Tensor x, Tensor skip, Index out, Residual how) {
   const Index in = b.channels(x, skip);
-  Conv first{.x = x, .x2 = skip, .norm = norm(name + ".norm1", in), .act = Activation::silu};
-  first.vector = b.conv(name + ".time_emb_proj", out, {.x = embedding_, .act = Activation::silu});
-  const Tensor h = conv3(name + ".conv1", out, first);
-  const Tensor residual = in == out ? x : b.conv(name + ".conv_shortcut", out, {.x = x, .x2 = skip});
+  Conv first{.x = x, .x2 = skip, .norm = norm(name + ".norm1", in), .act = Activation::silu, .resample = how.resample};
+  const Tensor time =
+      b.conv(name + ".time_emb_proj", spec.scale_shift ? 2 * out : out, {.x = embedding_, .act = Activation::silu});
+  if (!spec.scale_shift) first.vector = time;
+  const Tensor h = conv3(name + ".conv1", out, first, how.like);
+  const Tensor same = how.resample == Resample::none ? x : b.resize(x, how.resample, how.like);
+  const Tensor residual = in == out ? same : b.conv(name + ".conv_shortcut", out, {.x = same, .x2 = skip});
   Conv second{.x = h, .norm = norm(name + ".norm2", out), .act = Activation::silu, .dropout = spec.dropout};
+  if (spec.scale_shift) second.norm.scale_shift = time;
   second.residual = residual;
+  second.gain = how.gain;
   return conv3(name + ".conv2", out, second);
 }
 
-/// x + W_o attention(W_q norm(x), W_k norm(x), W_v norm(x)); then, given a text, the same with k and v from it
-Tensor BlockWriter::attend(const std::string& name, Tensor x) {
+/// gain (x + W_o attention(W_q norm(x), W_k norm(x), W_v norm(x))); then, given a text, the same with k and v from it
+Tensor BlockWriter::attend(const std::string& name, Tensor x, double gain) {
   const Index c = b.channels(x), heads = spec.head_channels > 0 ? c / spec.head_channels : 1;
   const Index inner = spec.head_channels > 0 ? heads * spec.head_channels : c;
   const Tensor qkv = b.conv({{name + ".to_q", inner}, {name + ".to_k", inner}, {name + ".to_v", inner}},
                             {.x = x, .norm = norm(name + ".group_norm", c)});
   const Tensor o = b.attention({.q = {qkv, 0}, .k = {qkv, inner}, .v = {qkv, 2 * inner}, .heads = heads}, inner);
-  const Tensor y = b.conv(name + ".to_out.0", c, {.x = o, .residual = x});
+  const Tensor y = b.conv(name + ".to_out.0", c, {.x = o, .residual = x, .gain = gain});
   return text_ == none ? y : cross_attend(name + ".text", y, inner, heads);
 }
 

@@ -19,8 +19,17 @@ class BlockWriter {
 
   Tensor conv3(const std::string& name, Index out, Conv c, Tensor like = none);
   Tensor block(const std::string& name, Index j, Tensor x, Tensor skip, Index out, bool attention);
-  Tensor res(const std::string& name, Tensor x, Tensor skip, Index out);
-  Tensor attend(const std::string& name, Tensor x);
+  /// What a block in the middle or between two resolutions does besides: y = gain (resample(x) + ...).
+  struct Residual {
+    Resample resample = Resample::none;
+    Tensor like = none;  // gives the size of an upsampled y
+    double gain = 1;
+  };
+  Tensor res(const std::string& name, Tensor x, Tensor skip, Index out, Residual how);
+  Tensor res(const std::string& name, Tensor x, Tensor skip, Index out) { return res(name, x, skip, out, Residual{}); }
+  Tensor attend(const std::string& name, Tensor x, double gain = 1);
+  Tensor halve(const std::string& name, Tensor x, Index out);
+  Tensor twice(const std::string& name, Tensor x, Index out, Tensor like);
   Norm norm(const std::string& name, Index channels) { return b.group_norm(name, channels, groups_, spec.eps); }
 
   Index levels() const { return static_cast<Index>(spec.widths.size()); }

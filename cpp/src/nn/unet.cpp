@@ -14,9 +14,10 @@ Tensor write_conditions(BlockWriter& w, Tensor label, Tensor vector) {
 
 Tensor write_middle(BlockWriter& w, Tensor h) {
   const Index c = w.width(w.levels() - 1);
-  h = w.res("mid_block.resnets.0", h, none, c);
-  if (w.spec.middle_attention) h = w.attend("mid_block.attentions.0", h);
-  return w.res("mid_block.resnets.1", h, none, c);
+  const double gain = 1 / w.spec.middle_scale;
+  h = w.res("mid_block.resnets.0", h, none, c, {.gain = gain});
+  if (w.spec.middle_attention) h = w.attend("mid_block.attentions.0", h, gain);
+  return w.res("mid_block.resnets.1", h, none, c, {.gain = gain});
 }
 
 Tensor write_up(BlockWriter& w, Tensor h) {
@@ -27,7 +28,7 @@ Tensor write_up(BlockWriter& w, Tensor h) {
       w.skips.pop_back();
     }
     if (i == 0) break;
-    h = w.conv3(name + ".upsamplers.0.conv", w.width(i), {.x = h, .resample = Resample::up}, w.skips.back());
+    h = w.twice(name + ".upsamplers.0", h, w.width(i), w.skips.back());
   }
   return h;
 }
