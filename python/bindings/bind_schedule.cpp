@@ -3,6 +3,7 @@
 
 #include "common.hpp"
 #include "scorefield/base/check.hpp"
+#include "scorefield/base/incomplete_beta.hpp"
 #include "scorefield/schedule/betas.hpp"
 #include "scorefield/schedule/custom.hpp"
 #include "scorefield/schedule/discrete_ve.hpp"
@@ -148,6 +149,9 @@ void register_grids(py::module_& m) {
   grid(m, "quadratic", &grids::quadratic);
   grid(m, "log_snr", &grids::log_snr);
   grid(m, "karras", &grids::karras);
+  grid(m, "poly_exponential", &grids::poly_exponential);
+  grid(m, "beta", &grids::beta);
+  m.def("beta_quantile", &incomplete_beta_inverse, py::arg("alpha"), py::arg("beta"), py::arg("p"));
   m.def("require_falling",
         [](const Schedule& schedule, const std::vector<double>& times) { grids::require_falling(schedule, times); });
 }

@@ -4,18 +4,29 @@
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from scorefield import _core
 from scorefield._arrays import integer, number, real_array
-from scorefield._names import resolve
+from scorefield._names import resolve, snake
 from scorefield.schedules.base import Schedule
 
-__all__ = ["Exponential", "Grid", "Karras", "Leading", "Linspace", "LogSNR", "Quadratic", "Trailing"]
+__all__ = [
+    "Beta",
+    "Exponential",
+    "Grid",
+    "Karras",
+    "Leading",
+    "Linspace",
+    "LogSNR",
+    "PolyExponential",
+    "Quadratic",
+    "Trailing",
+]
 
 Times = npt.NDArray[np.float64]
 
@@ -37,12 +48,29 @@ class Grid(ABC):
         """The same from the core's schedule and checked steps."""
 
 
-def _check(grid: Any) -> None:
-    object.__setattr__(grid, "t_end", number(grid.t_end, "t_end", 0))
+class CoreGrid(Grid):
+    """A grid that the core makes. Its settings are those of the core's function of that name, in the same order."""
+
+    _function: ClassVar[str] = ""  # where it is not the class name in small letters
+    _positive: ClassVar[tuple[str, ...]] = ()  # settings that must be > 0
+
+    def __post_init__(self) -> None:
+        for one in fields(cast(Any, self)):
+            value = getattr(self, one.name)
+            if isinstance(one.default, int):
+                value = integer(value, one.name, 0)
+            else:
+                value = number(value, one.name, 0, open_low=one.name in self._positive)
+            object.__setattr__(self, one.name, value)
+
+    def _times(self, schedule: Any, steps: int) -> Times:
+        make = getattr(_core.grids, self._function or snake(type(self).__name__))
+        times: Times = make(schedule, steps, *(getattr(self, one.name) for one in fields(cast(Any, self))))
+        return times
 
 
 @dataclass(frozen=True)
-class Trailing(Grid):
+class Trailing(CoreGrid):
     """round(T (1 - i/steps)): equal steps that begin at T, where the noise is (Lin et al. 2023). Continuous: not
     rounded.
 
@@ -53,16 +81,9 @@ class Trailing(Grid):
 
     t_end: float = 0.0
 
-    def __post_init__(self) -> None:
-        _check(self)
-
-    def _times(self, schedule: Any, steps: int) -> Times:
-        times: Times = _core.grids.trailing(schedule, steps, self.t_end)
-        return times
-
 
 @dataclass(frozen=True)
-class Leading(Grid):
+class Leading(CoreGrid):
     """1 + offset + (steps - 1 - i) floor(T/steps), then t_end: the habit of DDIM's code, which lacks T. Discrete.
 
     offset : >= 0, moves all but the last; 1 in Stable Diffusion's settings.
@@ -75,17 +96,9 @@ class Leading(Grid):
     offset: int = 0
     t_end: float = 0.0
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "offset", integer(self.offset, "offset", 0))
-        _check(self)
-
-    def _times(self, schedule: Any, steps: int) -> Times:
-        times: Times = _core.grids.leading(schedule, steps, self.offset, self.t_end)
-        return times
-
 
 @dataclass(frozen=True)
-class Linspace(Grid):
+class Linspace(CoreGrid):
     """Equal steps from t_max to t_end. Discrete time: `steps` rounded times from T to 1, then 0.
 
     >>> from scorefield.schedules import VP
@@ -95,16 +108,9 @@ class Linspace(Grid):
 
     t_end: float = 0.0
 
-    def __post_init__(self) -> None:
-        _check(self)
-
-    def _times(self, schedule: Any, steps: int) -> Times:
-        times: Times = _core.grids.linspace(schedule, steps, self.t_end)
-        return times
-
 
 @dataclass(frozen=True)
-class Quadratic(Grid):
+class Quadratic(CoreGrid):
     """Equal steps of sqrt(t), from t_max to t_min and then 0, or to t_end > 0 (Song, Meng & Ermon 2021, appendix D.2).
 
     >>> from scorefield.schedules import EDM
@@ -114,16 +120,9 @@ class Quadratic(Grid):
 
     t_end: float = 0.0
 
-    def __post_init__(self) -> None:
-        _check(self)
-
-    def _times(self, schedule: Any, steps: int) -> Times:
-        times: Times = _core.grids.quadratic(schedule, steps, self.t_end)
-        return times
-
 
 @dataclass(frozen=True)
-class LogSNR(Grid):
+class LogSNR(CoreGrid):
     """Equal steps of log-SNR, from t_max to t_min and then 0, or to t_end > 0 (Lu et al. 2022, section 3.4).
 
     ValueError where alpha is 0 at t_max (RectifiedFlow, zero terminal SNR): log-SNR is infinite there.
@@ -135,16 +134,9 @@ class LogSNR(Grid):
 
     t_end: float = 0.0
 
-    def __post_init__(self) -> None:
-        _check(self)
-
-    def _times(self, schedule: Any, steps: int) -> Times:
-        times: Times = _core.grids.log_snr(schedule, steps, self.t_end)
-        return times
-
 
 @dataclass(frozen=True)
-class Exponential(Grid):
+class Exponential(CoreGrid):
     """Equal ratios of sigma / alpha: k-diffusion's name for equal steps of log-SNR; the same times as `LogSNR`.
 
     >>> from scorefield.schedules import EDM
@@ -152,17 +144,12 @@ class Exponential(Grid):
     array([4., 2., 1.])
     """
 
+    _function: ClassVar[str] = "log_snr"
     t_end: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-    def _times(self, schedule: Any, steps: int) -> Times:
-        return LogSNR(self.t_end)._times(schedule, steps)
 
 
 @dataclass(frozen=True)
-class Karras(Grid):
+class Karras(CoreGrid):
     """Equal steps of (sigma / alpha)^(1/rho), t_max to t_min and then 0, or to t_end > 0 (Karras et al. 2022, eq. 5).
 
     rho : > 0; 1 is linear in sigma / alpha, larger values put more of the steps at little noise.
@@ -173,19 +160,54 @@ class Karras(Grid):
     array([4., 3., 2.])
     """
 
+    _positive: ClassVar[tuple[str, ...]] = ("rho",)
     rho: float = 7.0
     t_end: float = 0.0
 
+
+@dataclass(frozen=True)
+class PolyExponential(CoreGrid):
+    """log(sigma / alpha) falls like (1 - i/n)^rho from t_max to t_min and then 0, or to t_end > 0.
+
+    rho : > 0; 1 is `LogSNR`, larger values put more of the steps at little noise. Source: the polyexponential schedule
+    of Crowson's k-diffusion (2022).   ValueError where alpha is 0 at t_max (RectifiedFlow, zero terminal SNR).
+
+    >>> from scorefield.schedules import EDM
+    >>> PolyExponential(rho=2, t_end=1.0)(EDM(sigma_max=16.0), 2).round(12)
+    array([16.,  2.,  1.])
+    """
+
+    _positive: ClassVar[tuple[str, ...]] = ("rho",)
+    rho: float = 1.0
+    t_end: float = 0.0
+
+
+@dataclass(frozen=True)
+class Beta(CoreGrid):
+    """Quantiles of Beta(alpha, beta) over the times, t_max to t_min and then 0, or to t_end > 0 (Lee et al. 2024).
+
+    alpha, beta : in (0, 1000]; below 1 the steps crowd at both ends, where images change most. Beta(1, 1) takes equal
+    steps. Times of discrete schedules are not rounded.
+
+    >>> from scorefield.schedules import VP
+    >>> Beta(0.5, 0.5, t_end=0.2)(VP(), 2)  # the arcsine law: sin^2(pi / 4) of the way
+    array([1. , 0.6, 0.2])
+    """
+
+    _positive: ClassVar[tuple[str, ...]] = ("alpha", "beta")
+    alpha: float = 0.6
+    beta: float = 0.6
+    t_end: float = 0.0
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rho", number(self.rho, "rho", 0, open_low=True))
-        _check(self)
-
-    def _times(self, schedule: Any, steps: int) -> Times:
-        times: Times = _core.grids.karras(schedule, steps, self.rho, self.t_end)
-        return times
+        super().__post_init__()
+        _core.grids.beta_quantile(self.alpha, self.beta, 0.5)  # checks the shape
 
 
-GRIDS = {cls.__name__: cls for cls in (Trailing, Leading, Linspace, Quadratic, LogSNR, Karras, Exponential)}
+GRIDS = {
+    cls.__name__: cls
+    for cls in (Trailing, Leading, Linspace, Quadratic, LogSNR, Karras, Exponential, PolyExponential, Beta)
+}
 
 
 def default_grid(schedule: Schedule) -> Grid:

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numbers>
 
 #include "schedules_for_tests.hpp"
 #include "scorefield/schedule/single.hpp"
@@ -13,6 +14,7 @@ using grids::karras;
 using grids::leading;
 using grids::linspace;
 using grids::log_snr;
+using grids::poly_exponential;
 using grids::quadratic;
 using grids::trailing;
 using Grid = std::vector<double>;
@@ -56,8 +58,8 @@ TEST(TimeGrid, CurvedGridsTouchBothEnds) {
   for (const Named& named : all_schedules()) {
     const Schedule& s = *named.schedule;
     const bool finite = s.at(s.t_max()).alpha > 0;
-    std::vector<Grid> all{quadratic(s, 7)};
-    if (finite) all.insert(all.end(), {log_snr(s, 7), karras(s, 7)});
+    std::vector<Grid> all{quadratic(s, 7), grids::beta(s, 7)};
+    if (finite) all.insert(all.end(), {log_snr(s, 7), karras(s, 7), poly_exponential(s, 7, 2)});
     for (const Grid& grid : all) {
       ASSERT_EQ(grid.size(), 8u);
       EXPECT_EQ(grid.front(), s.t_max());
@@ -96,6 +98,30 @@ TEST(TimeGrid, KarrasKnownCases) {
   }
 }
 
+TEST(TimeGrid, PolyExponentialKnownCases) {
+  const Edm edm(1, 81);
+  EXPECT_EQ(poly_exponential(edm, 9, 1).size(), 10u);
+  for (std::size_t i = 0; i < 9; ++i)
+    EXPECT_NEAR(poly_exponential(edm, 9, 1)[i] / log_snr(edm, 9)[i], 1, 1e-13);  // rho = 1: equal ratios
+  const Grid two = poly_exponential(edm, 5, 2);                                  // log sigma = (1 - i/4)^2 log 81
+  for (std::size_t i = 0; i < 5; ++i)
+    EXPECT_NEAR(two[i], std::pow(81, std::pow(1 - static_cast<double>(i) / 4, 2)), 1e-12);
+}
+
+// The arcsine law has sin^2 as quantile; Beta(1, 1) is uniform; shape is symmetric about the middle where a = b.
+TEST(TimeGrid, BetaKnownCases) {
+  const Vp vp;
+  const Grid arcsine = grids::beta(vp, 6, 0.5, 0.5, 0.1), equal = grids::beta(vp, 6, 1, 1, 0.1);
+  for (std::size_t i = 0; i <= 6; ++i) {
+    const double u = 1 - static_cast<double>(i) / 6;
+    EXPECT_NEAR(arcsine[i], 0.1 + 0.9 * std::pow(std::sin(std::numbers::pi * u / 2), 2), 1e-14) << i;
+    EXPECT_NEAR(equal[i], 0.1 + 0.9 * u, 1e-14) << i;
+  }
+  const Grid even = grids::beta(vp, 8, 0.6, 0.6, 0.2);
+  for (std::size_t i = 0; i <= 8; ++i) EXPECT_NEAR(even[i] + even[8 - i], 1.2, 1e-14);
+  EXPECT_LT(even[0] - even[1], even[3] - even[4]);  // crowded at the ends
+}
+
 TEST(TimeGrid, WhatAScheduleCannotCarryIsRefusedWithAWayOut) {
   const DiscreteVp schedule = linear_schedule(40);
   EXPECT_NE(refusal([&] { trailing(schedule, 41); }).find("this schedule has 40 steps"), std::string::npos);
@@ -103,10 +129,13 @@ TEST(TimeGrid, WhatAScheduleCannotCarryIsRefusedWithAWayOut) {
   EXPECT_NE(refusal([&] { leading(schedule, 41); }).find("Leading can have no more"), std::string::npos);
   EXPECT_NE(refusal([&] { leading(schedule, 40, 1); }).find("beyond T = 40"), std::string::npos);
   EXPECT_NE(refusal([] { leading(Vp(), 5); }).find("use Linspace"), std::string::npos);
-  EXPECT_NE(refusal([] { log_snr(RectifiedFlow(), 5); }).find("use Linspace, Trailing or Quadratic"),
+  EXPECT_NE(refusal([] { log_snr(RectifiedFlow(), 5); }).find("use Linspace, Trailing, Quadratic or Beta"),
             std::string::npos);
   EXPECT_NE(refusal([] { karras(RectifiedFlow(), 5); }).find("alpha is 0 at t_max"), std::string::npos);
   EXPECT_NE(refusal([] { karras(Vp(), 5, 0); }).find("rho must be > 0"), std::string::npos);
+  EXPECT_NE(refusal([] { poly_exponential(Vp(), 5, -1); }).find("rho must be > 0"), std::string::npos);
+  EXPECT_NE(refusal([] { grids::beta(Vp(), 5, 0); }).find("must lie in (0, 1000]"), std::string::npos);
+  EXPECT_NE(refusal([] { grids::beta(Vp(), 40, 0.02, 0.02); }).find("must fall"), std::string::npos);  // ends coincide
   EXPECT_NE(refusal([] { linspace(Vp(), 0); }).find("steps must be >= 1"), std::string::npos);
   EXPECT_NE(refusal([] { linspace(Vp(), Index{1} << 40); }).find("at most 10 million"), std::string::npos);
   EXPECT_NE(refusal([] { linspace(Vp(), 5, 1); }).find("t_end must lie in 0..1"), std::string::npos);

@@ -4,6 +4,7 @@
 #include "scorefield/base/check.hpp"
 #include "scorefield/base/dual.hpp"
 #include "scorefield/base/error.hpp"
+#include "scorefield/base/incomplete_beta.hpp"
 #include "scorefield/base/interrupt.hpp"
 #include "scorefield/base/matrix.hpp"
 #include "scorefield/base/parallel.hpp"

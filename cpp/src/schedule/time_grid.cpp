@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "scorefield/base/check.hpp"
+#include "scorefield/base/incomplete_beta.hpp"
 
 namespace scorefield::grids {
 namespace {
@@ -20,6 +21,12 @@ double spaced(double a, double b, Index i, Index n) {
   return i == 0 ? a : i == n ? b : a + (b - a) * static_cast<double>(i) / static_cast<double>(n);
 }
 
+/// The share of n steps that is left after i.
+double left(Index i, Index n) { return static_cast<double>(n - i) / static_cast<double>(n); }
+
+/// Where the steps end that the formula of a grid spreads: t_end, or t_min before a last step to 0.
+double last_time(const Schedule& schedule, double t_end) { return t_end > 0 ? t_end : schedule.t_min(); }
+
 /// Whole times of a discrete schedule, halves to the even one of t - zero: each step must reach a new one.
 std::vector<double> rounded(const Schedule& schedule, std::vector<double> times, double zero) {
   const auto steps = static_cast<Index>(times.size()) - 1;
@@ -30,20 +37,28 @@ std::vector<double> rounded(const Schedule& schedule, std::vector<double> times,
   return require_falling(schedule, times);
 }
 
-/// Equal steps of value(t) between t_max and t_min (then 0), or t_end > 0. time() inverts value().
-template <class Value, class Time>
-std::vector<double> curved(const Schedule& schedule, Index steps, double t_end, const Value& value, const Time& time) {
-  require_request(schedule, steps, t_end);
-  const double first = schedule.t_max(), last = t_end > 0 ? t_end : schedule.t_min();
-  const Index pieces = t_end > 0 ? steps : steps - 1;
-  const double a = value(first), b = value(last);
-  require(std::isfinite(a), "alpha is 0 at t_max, so log_snr is infinite there; use Linspace, Trailing or Quadratic");
+/// t_max, then time(i, n) for the i-th of n steps down to t_min (after which comes 0) or to t_end > 0. Both ends are
+/// exact.
+template <class Time>
+std::vector<double> curved(const Schedule& schedule, Index steps, double t_end, const Time& time) {
+  const double first = schedule.t_max(), last = last_time(schedule, t_end);
+  const Index n = t_end > 0 ? steps : steps - 1;
   std::vector<double> times;
-  for (Index i = 0; i <= pieces; ++i)
-    times.push_back(i == 0 ? first : i == pieces ? last : time(spaced(a, b, i, pieces)));
+  for (Index i = 0; i <= n; ++i) times.push_back(i == 0 ? first : i == n ? last : time(i, n));
   if (t_end == 0) times.push_back(0);
   return require_falling(schedule, times);
 }
+
+/// The levels between which a grid of noise levels is spread, where log(alpha / sigma) is finite.
+struct Ends {
+  Level first, last;
+
+  Ends(const Schedule& schedule, double t_end)
+      : first(schedule.at(schedule.t_max())), last(schedule.at(last_time(schedule, t_end))) {
+    require(first.alpha > 0,
+            "alpha is 0 at t_max, so log_snr is infinite there; use Linspace, Trailing, Quadratic or Beta");
+  }
+};
 
 }  // namespace
 
@@ -79,23 +94,48 @@ std::vector<double> linspace(const Schedule& schedule, Index steps, double t_end
 }
 
 std::vector<double> quadratic(const Schedule& schedule, Index steps, double t_end) {
-  return curved(schedule, steps, t_end, [](double t) { return std::sqrt(t); }, [](double root) { return root * root; });
+  require_request(schedule, steps, t_end);
+  const double a = std::sqrt(schedule.t_max()), b = std::sqrt(last_time(schedule, t_end));
+  return curved(schedule, steps, t_end, [&](Index i, Index n) {
+    const double root = spaced(a, b, i, n);
+    return root * root;
+  });
 }
 
 std::vector<double> log_snr(const Schedule& schedule, Index steps, double t_end) {
-  return curved(
-      schedule, steps, t_end, [&](double t) { return schedule.at(t).half_log_snr(); },
-      [&](double l) { return schedule.time_of_half_log_snr(l); });
+  require_request(schedule, steps, t_end);
+  const Ends ends(schedule, t_end);
+  const double a = ends.first.half_log_snr(), b = ends.last.half_log_snr();
+  return curved(schedule, steps, t_end,
+                [&](Index i, Index n) { return schedule.time_of_half_log_snr(spaced(a, b, i, n)); });
+}
+
+std::vector<double> poly_exponential(const Schedule& schedule, Index steps, double rho, double t_end) {
+  require_request(schedule, steps, t_end);
+  require(rho > 0 && std::isfinite(rho), "rho must be > 0, got ", rho);
+  const Ends ends(schedule, t_end);
+  const double a = ends.first.half_log_snr(), b = ends.last.half_log_snr();
+  return curved(schedule, steps, t_end, [&](Index i, Index n) {
+    return schedule.time_of_half_log_snr(b + (a - b) * std::pow(left(i, n), rho));
+  });
 }
 
 std::vector<double> karras(const Schedule& schedule, Index steps, double rho, double t_end) {
+  require_request(schedule, steps, t_end);
   require(rho > 0 && std::isfinite(rho), "rho must be > 0, got ", rho);
-  const auto root = [&](double t) {
-    const Level p = schedule.at(t);
-    return std::pow(p.sigma / p.alpha, 1 / rho);
-  };
-  return curved(schedule, steps, t_end, root,
-                [&](double r) { return schedule.time_of_half_log_snr(-rho * std::log(r)); });
+  const Ends ends(schedule, t_end);
+  const auto root = [&](const Level& p) { return std::pow(p.sigma / p.alpha, 1 / rho); };
+  const double a = root(ends.first), b = root(ends.last);
+  return curved(schedule, steps, t_end,
+                [&](Index i, Index n) { return schedule.time_of_half_log_snr(-rho * std::log(spaced(a, b, i, n))); });
+}
+
+std::vector<double> beta(const Schedule& schedule, Index steps, double alpha, double beta, double t_end) {
+  require_request(schedule, steps, t_end);
+  const double first = schedule.t_max(), last = last_time(schedule, t_end);
+  return curved(schedule, steps, t_end, [&](Index i, Index n) {
+    return last + (first - last) * incomplete_beta_inverse(alpha, beta, left(i, n));
+  });
 }
 
 const std::vector<double>& require_falling(const Schedule& schedule, const std::vector<double>& times) {
