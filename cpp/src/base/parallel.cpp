@@ -100,13 +100,13 @@ void set_thread_cap(Index n) {
 
 Index thread_cap() { return cap.load(); }
 
-void parallel_for(Index count, const std::function<void(Index, Index)>& f) {
+void parallel_for(Index count, const std::function<void(Index, Index)>& f, const Interrupt* interrupt) {
   const Index team = std::min(threads(), count);
   const auto guarded = [&f](Index i, Index slot) {
     const Inside mark;
     f(i, slot);
   };
-  if (team > 1 && the_pool().run(team, count, guarded)) return;
+  if (team > 1 && the_pool().run(team, count, guarded, interrupt)) return;
   for (Index i = 0; i < count; ++i) f(i, 0);
 }
 

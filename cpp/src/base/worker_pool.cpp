@@ -1,10 +1,9 @@
 #include "worker_pool.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <system_error>
 #include <thread>
-
-#include "scorefield/base/interrupt.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -21,14 +20,21 @@ void relax() {
 #endif
 }
 
-/// Waits until the value is another than `old`: awake for some ten microseconds, then asleep.
-std::uint64_t wait_for_change(const std::atomic<std::uint64_t>& value, std::uint64_t old) {
+/// True as soon as `reached` is; false after some ten microseconds without.
+template <class F>
+bool stay_awake_until(F reached) {
   constexpr int patience = 2000;
   for (int i = 0; i < patience; ++i) {
-    if (const std::uint64_t now = value.load(std::memory_order_acquire); now != old) return now;
+    if (reached()) return true;
     relax();
   }
-  value.wait(old, std::memory_order_acquire);
+  return false;
+}
+
+/// Waits until the value is another than `old`: awake for a while, then asleep.
+std::uint64_t wait_for_change(const std::atomic<std::uint64_t>& value, std::uint64_t old) {
+  if (!stay_awake_until([&] { return value.load(std::memory_order_acquire) != old; }))
+    value.wait(old, std::memory_order_acquire);
   return value.load(std::memory_order_acquire);
 }
 
@@ -53,11 +59,11 @@ void FirstError::keep(Index i, std::exception_ptr error, bool interrupt) {
   failed_ = true;
 }
 
-bool WorkerPool::run(Index team, Index count, const Body& f) {
+bool WorkerPool::run(Index team, Index count, const Body& f, const Interrupt* interrupt) {
   const std::unique_lock lock(taken_, std::try_to_lock);
   if (!lock) return false;
   grow(std::min<Index>(team, 1 << 10));
-  Job job{f, {}};
+  Job job{f, interrupt, {}};
   for (Index first = 0; first < count; first += Index{kMask}) {
     run_part(std::min(team, workers_ + 1), first, std::min<Index>(count - first, Index{kMask}), job);
   }
@@ -73,8 +79,18 @@ void WorkerPool::run_part(Index team, Index first, Index count, Job& job) {
   epoch_.fetch_add(1, std::memory_order_acq_rel);
   epoch_.notify_all();
   work(0);
-  const auto all = static_cast<std::uint64_t>(count);
-  for (std::uint64_t done = done_.load(std::memory_order_acquire); done != all;) done = wait_for_change(done_, done);
+  wait_for_others(job);
+}
+
+void WorkerPool::wait_for_others(Job& job) {
+  if (stay_awake_until([this] { return finished(); })) return;
+  std::unique_lock lock(asleep_);
+  if (job.interrupt == nullptr) return ended_.wait(lock, [this] { return finished(); });
+  while (!ended_.wait_for(lock, std::chrono::milliseconds(50), [this] { return finished(); })) {
+    lock.unlock();
+    job.error.guard(-1, [&] { job.interrupt->check(); });
+    lock.lock();
+  }
 }
 
 void WorkerPool::grow(Index team) {
@@ -115,7 +131,11 @@ void WorkerPool::work(Index slot) {
     const Index index = first_ + i;
     job.error.guard(index, [&] { job.f(index, slot); });
     const auto count = static_cast<std::uint64_t>(count_);
-    if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 == count) done_.notify_all();
+    if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 != count || slot == 0) continue;
+    {
+      const std::lock_guard lock(asleep_);
+    }  // the caller is awake, or waits for the next line
+    ended_.notify_all();
   }
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <exception>
 #include <functional>
 #include <mutex>
 
+#include "scorefield/base/interrupt.hpp"
 #include "scorefield/base/matrix.hpp"
 
 namespace scorefield {
@@ -38,11 +40,12 @@ class WorkerPool {
   using Body = std::function<void(Index, Index)>;
 
   /// f(i, slot) for i in [0, count) on `team` threads, slot < team. False, and nothing done, if the pool is taken.
-  bool run(Index team, Index count, const Body& f);
+  bool run(Index team, Index count, const Body& f, const Interrupt* interrupt);
 
  private:
   struct Job {
     const Body& f;
+    const Interrupt* interrupt;
     FirstError error;
   };
   static constexpr int kBits = 26;  // of an index; a ticket is team | count | next
@@ -53,6 +56,8 @@ class WorkerPool {
   void serve(Index slot);
   bool claim(Index slot, Index& i);
   void work(Index slot);
+  bool finished() const { return done_.load(std::memory_order_acquire) == static_cast<std::uint64_t>(count_); }
+  void wait_for_others(Job& job);
 
   std::mutex taken_;
   Index workers_ = 0;  // besides the caller
@@ -62,6 +67,8 @@ class WorkerPool {
   alignas(64) std::atomic<std::uint64_t> ticket_{
       0};  // which index is next, of a loop of how many, for a team of how many
   alignas(64) std::atomic<std::uint64_t> done_{0};  // indices finished
+  std::mutex asleep_;                               // of a caller that waits for `ended_`
+  std::condition_variable ended_;
 };
 
 }  // namespace scorefield

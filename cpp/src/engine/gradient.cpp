@@ -52,11 +52,14 @@ void sum_shards(Out<S> rows) {
 namespace {
 
 /// f(worker, i) for i in [0, count): workers, at most `team`, take the indices as they come.
-void share_out(Index team, Index count, const std::function<void(Index, Index)>& f) {
+void share_out(Index team, Index count, const std::function<void(Index, Index)>& f, const Interrupt* interrupt) {
   std::atomic<Index> next{0};
-  parallel_for(std::min(team, count), [&](Index worker, Index) {
-    for (Index i = next++; i < count; i = next++) f(worker, i);
-  });
+  parallel_for(
+      std::min(team, count),
+      [&](Index worker, Index) {
+        for (Index i = next++; i < count; i = next++) f(worker, i);
+      },
+      interrupt);
 }
 
 template <class S>
@@ -90,7 +93,7 @@ double gradient(const Engine<S>& engine, const Weights& weights, const Inputs<S>
   const Index team = std::min(threads(), shards.count);
   prepare(engine, shards, team, work);
   std::vector<double> losses(static_cast<std::size_t>(shards.count));
-  share_out(team, shards.count, [&](Index worker, Index i) {
+  const auto one_shard = [&](Index worker, Index i) {
     const auto w = static_cast<std::size_t>(worker);
     const Index first = shards.first(i), count = shards.first(i + 1) - first;
     const Inputs<S> part = in.rows(first, count);
@@ -100,7 +103,8 @@ double gradient(const Engine<S>& engine, const Weights& weights, const Inputs<S>
     losses[static_cast<std::size_t>(i)] = loss(first, y, dy);
     work.rows.row(i).setZero();
     engine.backward(weights, part, *work.tapes[w], dy, work.rows.row(i).data(), {});
-  });
+  };
+  share_out(team, shards.count, one_shard, in.interrupt);
   sum_shards<S>(work.rows);
   engine.collect(work.rows.data(), dtheta);
   double total = 0;
@@ -127,11 +131,12 @@ void infer(const Engine<S>& engine, const Weights& weights, const Inputs<S>& in,
   Index most = tapes[0]->rows();
   for (const auto& t : tapes) most = std::min(most, t->rows());
   const Index n = y.rows(), parts = (n + most - 1) / most;
-  share_out(static_cast<Index>(tapes.size()), parts, [&](Index worker, Index i) {
+  const auto one_part = [&](Index worker, Index i) {
     const Index first = i * n / parts, count = (i + 1) * n / parts - first;
     engine.forward(weights, in.rows(first, count), *tapes[static_cast<std::size_t>(worker)],
                    y.middleRows(first, count));
-  });
+  };
+  share_out(static_cast<Index>(tapes.size()), parts, one_part, in.interrupt);
 }
 
 #define SCOREFIELD_INSTANTIATE(S)                                                                                    \

@@ -15,12 +15,13 @@ Recording<S>::Recording(std::shared_ptr<const Engine<S>> engine, const S* theta,
   for (const InMap<S>& v : in.values) values_.push_back(v);
   const Inputs<S> kept = inputs(in.interrupt);
   tapes_.resize(static_cast<std::size_t>(shards_.count));
-  parallel_for(shards_.count, [&](Index i, Index) {
+  const auto one_shard = [&](Index i, Index) {
     const Index first = shards_.first(i), count = shards_.first(i + 1) - first;
     std::unique_ptr<Tape>& tape = tapes_[static_cast<std::size_t>(i)];
     tape = engine_->tape(count, Engine<S>::Use::training);
     engine_->forward(*weights_, kept.rows(first, count), *tape, y.middleRows(first, count));
-  });
+  };
+  parallel_for(shards_.count, one_shard, in.interrupt);
 }
 
 template <class S>
@@ -37,7 +38,7 @@ void Recording<S>::backward(In<S> dy, S* dtheta, std::span<OutMap<S>> dinputs, c
   require(dy.rows() == rows(), "dy must have the ", rows(), " rows of the forward pass, got ", dy.rows());
   const Inputs<S> in = inputs(interrupt);
   Matrix<S> sums = Matrix<S>::Zero(dtheta == nullptr ? 0 : shards_.count, engine_->row_size());
-  parallel_for(shards_.count, [&](Index i, Index) {
+  const auto one_shard = [&](Index i, Index) {
     const Index first = shards_.first(i), count = shards_.first(i + 1) - first;
     std::vector<OutMap<S>> part;
     for (const OutMap<S>& d : dinputs) {
@@ -45,7 +46,8 @@ void Recording<S>::backward(In<S> dy, S* dtheta, std::span<OutMap<S>> dinputs, c
     }
     engine_->backward(*weights_, in.rows(first, count), *tapes_[static_cast<std::size_t>(i)],
                       dy.middleRows(first, count), dtheta == nullptr ? nullptr : sums.row(i).data(), part);
-  });
+  };
+  parallel_for(shards_.count, one_shard, interrupt);
   if (dtheta == nullptr) return;
   sum_shards<S>(sums);
   engine_->collect(sums.data(), dtheta);

@@ -42,14 +42,15 @@ void Inference::give_back(std::unique_ptr<Workspace> workspace, Use use) const {
   free_[static_cast<int>(use)].push_back(std::move(workspace));
 }
 
-void Inference::for_parts(Index n, Use use, const Part& f) const {
+void Inference::for_parts(Index n, Use use, const Part& f, const Interrupt* interrupt) const {
   if (n == 0) return;
   const Index rows = part_rows(n, use);
-  parallel_for((n + rows - 1) / rows, [&](Index i, Index) {
+  const auto one_part = [&](Index i, Index) {
     auto workspace = take(rows, use);
     f(i * rows, std::min(rows, n - i * rows), *workspace);
     give_back(std::move(workspace), use);
-  });
+  };
+  parallel_for((n + rows - 1) / rows, one_part, interrupt);
 }
 
 }  // namespace scorefield

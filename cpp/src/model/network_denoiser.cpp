@@ -48,7 +48,7 @@ void NetworkDenoiser::pullback(In<double> x, Levels t, Index first, In<double> d
   check_rows(x, t, first);
   const std::vector<Map> map = maps(t, &NetworkDenoiser::denoise_map);
   const Interrupt interrupt(poll_);
-  inference_->for_parts(x.rows(), Inference::Use::training, [&](Index begin, Index rows, Inference::Workspace& work) {
+  const auto one_part = [&](Index begin, Index rows, Inference::Workspace& work) {
     Inputs<float> inputs = fill(work.inputs, x, map, first + begin, begin, rows);
     inputs.interrupt = &interrupt;
     auto y = work.y.topRows(rows);
@@ -69,12 +69,13 @@ void NetworkDenoiser::pullback(In<double> x, Levels t, Index first, In<double> d
       const Map& m = at(map, begin + r);
       dx.row(begin + r) = m.a * dx0.row(begin + r) + m.c_in * dinput.row(r).cast<double>();
     }
-  });
+  };
+  inference_->for_parts(x.rows(), Inference::Use::training, one_part, &interrupt);
 }
 
 void NetworkDenoiser::apply(In<double> x, const std::vector<Map>& map, Index first, Out<double> answer) const {
   const Interrupt interrupt(poll_);
-  inference_->for_parts(x.rows(), Inference::Use::inference, [&](Index begin, Index rows, Inference::Workspace& work) {
+  const auto one_part = [&](Index begin, Index rows, Inference::Workspace& work) {
     Inputs<float> inputs = fill(work.inputs, x, map, first + begin, begin, rows);
     inputs.interrupt = &interrupt;
     auto y = work.y.topRows(rows);
@@ -83,7 +84,8 @@ void NetworkDenoiser::apply(In<double> x, const std::vector<Map>& map, Index fir
       const Map& m = at(map, begin + r);
       answer.row(begin + r) = m.a * x.row(begin + r) + m.b * y.row(r).cast<double>();
     }
-  });
+  };
+  inference_->for_parts(x.rows(), Inference::Use::inference, one_part, &interrupt);
 }
 
 Inputs<float> NetworkDenoiser::fill(NetworkInputs& inputs, In<double> x, const std::vector<Map>& map, Index global,

@@ -30,9 +30,9 @@ class Inference {
   const Weights& weights() const { return *weights_; }
 
   /// f(first, count, workspace) for parts of n rows, in parallel; results do not depend on the split, which follows the
-  /// number of threads and keeps the memory of a part below about 256 MB.
+  /// number of threads and keeps the memory of a part below about 256 MB. `interrupt`: see parallel_for.
   using Part = std::function<void(Index first, Index count, Workspace& workspace)>;
-  void for_parts(Index n, Use use, const Part& f) const;
+  void for_parts(Index n, Use use, const Part& f, const Interrupt* interrupt) const;
 
  private:
   Index part_rows(Index n, Use use) const;
