@@ -9,19 +9,42 @@ from collections.abc import Callable
 from scorefield._names import resolve
 from scorefield.samplers.ancestral import DDIM, Ancestral, Euler, EulerAncestral, Renoise
 from scorefield.samplers.base import Sampler, Step
-from scorefield.samplers.multistep import DPMSolverPP
-from scorefield.samplers.singlestep import Heun
+from scorefield.samplers.exponential import DPMSolver, DPMSolverPP
+from scorefield.samplers.multistep import DEIS, LMS, PNDM, UniPC
+from scorefield.samplers.singlestep import DPM2, Heun
 
-__all__ = ["DDIM", "Ancestral", "DPMSolverPP", "Euler", "EulerAncestral", "Heun", "Renoise", "Sampler", "Step"]
+__all__ = [
+    "DDIM",
+    "DEIS",
+    "DPM2",
+    "LMS",
+    "PNDM",
+    "Ancestral",
+    "DPMSolver",
+    "DPMSolverPP",
+    "Euler",
+    "EulerAncestral",
+    "Heun",
+    "Renoise",
+    "Sampler",
+    "Step",
+    "UniPC",
+]
 
 SAMPLERS: dict[str, Callable[[], Sampler]] = {
     "Ancestral": Ancestral,
     "DDIM": DDIM,
+    "DEIS": DEIS,
+    "DPM2": DPM2,
+    "DPMSolver": DPMSolver,
     "DPMSolverPP": DPMSolverPP,
     "Euler": Euler,
     "EulerAncestral": EulerAncestral,
     "Heun": Heun,
+    "LMS": LMS,
+    "PNDM": PNDM,
     "Renoise": Renoise,
+    "UniPC": UniPC,
 }
 
 
