@@ -312,7 +312,7 @@ class BaseDenoiser(ABC):
             return clipped(bound, clip, self._encode, self.shape)
 
         make(0, 1)  # what cannot be bound or clipped is refused now
-        times = resolve_times(grid, self.schedule, steps, _default_steps(sampler, self.schedule))
+        times = sampler._times(self.schedule, steps, grid)
         decode, number = self._decode, seed_number(seed)
         return Plan(sampler, make, self.schedule, times, count, self.shape, state, dtype, decode, number, first)
 
@@ -338,14 +338,6 @@ class BaseDenoiser(ABC):
 
     def _shaped(self, rows: Array) -> Array:
         return rows.reshape(len(rows), *self.shape)
-
-
-def _default_steps(sampler: Sampler, schedule: Schedule) -> int:
-    """What suits the sampler, but no more than the T steps there are; of a ladder of sigmas every rung."""
-    wanted = sampler._default_steps(schedule)
-    if schedule.T is None:
-        return wanted
-    return schedule.T if schedule._core.exploding else min(wanted, schedule.T)
 
 
 def _events(loop: Loop, every: int, progress: Progress) -> Iterator[SampleEvent]:

@@ -108,19 +108,18 @@ class Loop:
     def event(self) -> SampleEvent:
         """What callers see after a step, a SampleEvent."""
         index, times = self._run.index - 1, self._plan.times
-        return SampleEvent(index, float(times[index]), float(times[index + 1]), self.x, self.x0)
+        return SampleEvent(index, float(times[index]), float(times[index + 1]), self.x, self.x0, self._run.accepted)
 
     def _shaped(self, rows: Array) -> Array:
         return rows.reshape(len(rows), *self._plan.shape)
 
 
 def _first_state(plan: Plan) -> Array:
-    """x_T as float64 rows of our own: given, or sigma(grid[0]) times the numbers of `sf.normal`."""
+    """x_T as float64 rows of our own: given, or sigma(grid[0]) (Langevin: 1) times the numbers of `sf.normal`."""
     if plan.x_T is not None:
         return plan.x_T.reshape(plan.n, -1).astype(np.float64)
-    sigma = float(plan.schedule.sigma(plan.times[0]))
     z = normal((plan.n, int(np.prod(plan.shape))), seed=plan.seed, start=plan.start, dtype=np.float64)
-    return sigma * z
+    return plan.sampler._spread(plan.schedule, plan.times) * z
 
 
 class Recorder:
@@ -128,19 +127,25 @@ class Recorder:
 
     def __init__(self, plan: Plan, x: Array) -> None:
         self._times, self._x, self._x0 = [float(plan.times[0])], [x], list[Array | None]()
+        self._accepted, self._steps = [np.zeros(plan.n)], [0]
 
     def keep(self, event: SampleEvent) -> None:
         """Append a state."""
         self._times.append(event.s)
         self._x.append(event.x)
         self._x0.append(event.x0)
+        if event.accepted is not None:
+            self._accepted.append(event.accepted)
+            self._steps.append(event.index + 1)
 
     def trajectory(self) -> Trajectory:
         """Give what was kept, as a Trajectory."""
         unknown = np.full_like(self._x[0], np.nan)
         known = any(x0 is not None for x0 in self._x0)
         x0 = np.stack([unknown if x0 is None else x0 for x0 in self._x0]) if known else None
-        return Trajectory(np.array(self._times), np.stack(self._x), x0)
+        counts, steps = np.stack(self._accepted), np.array(self._steps)
+        accepted = np.diff(counts, axis=0) / np.diff(steps)[:, None] if len(steps) > 1 else None
+        return Trajectory(np.array(self._times), np.stack(self._x), x0, accepted)
 
 
 def clipped(denoiser: Any, clip: Clip, encode: Callable[[Array], Array], shape: tuple[int, ...]) -> Any:

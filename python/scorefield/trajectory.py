@@ -13,7 +13,8 @@ class Trajectory:
 
     t : (S + 1,) float64 times.   x : (S + 1, n, *shape) states, x[0] is the start and x[-1] the end.
     x0 : (S, n, *shape) what the denoiser answered in the step that led to x[i + 1], in the units of the data; None
-    where nothing was asked.   accepted : (S, n) share of accepted proposals; None for methods without any.
+    where nothing was asked.   accepted : (S, n) share of accepted proposals on the way from x[i] to x[i + 1]; None
+    for methods without any.
     """
 
     t: Array
@@ -35,6 +36,7 @@ class SampleEvent:
 
     index : number of the step, from 0.   t, s : the step went from time t to time s.   x : (n, *shape) the state at s.
     x0 : (n, *shape) what the denoiser answered at (x_t, t), in the units of the data; None if it was not asked.
+    accepted : (n,) proposals accepted in all steps so far; None for methods without any, not unpacked.
     """
 
     index: int
@@ -42,6 +44,7 @@ class SampleEvent:
     s: float
     x: Array
     x0: Array | None
+    accepted: Array | None = None
 
     def __iter__(self) -> Iterator[Any]:
         """Give index, t, s, x, x0 one by one: an event unpacks like a tuple."""

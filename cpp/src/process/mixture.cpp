@@ -61,9 +61,10 @@ class MixtureAtLevel {
     inverse_ = c.cwiseInverse();
     gain_ = p.alpha * m_.variances_.cwiseProduct(inverse_);
     constant_.resize(m_.components());
+    log_weight_.resize(m_.components());
     for (Index k = 0; k < m_.components(); ++k) {
-      constant_[k] = std::log(m_.weights_[static_cast<std::size_t>(k)]) -
-                     0.5 * (c.row(k).array() * (2 * std::numbers::pi)).log().sum();
+      log_weight_[k] = std::log(m_.weights_[static_cast<std::size_t>(k)]);
+      constant_[k] = -0.5 * (c.row(k).array() * (2 * std::numbers::pi)).log().sum();
     }
   }
 
@@ -72,17 +73,13 @@ class MixtureAtLevel {
   bool clean() const { return singular_ || p_.sigma == 0; }
   double alpha() const { return p_.alpha; }
 
-  /// log(w_k N(x; alpha m_k, C_k)) for every k; a chosen component is certain.
+  /// log(w_k N(x; alpha m_k, C_k)) for every k; of a chosen component log N alone, of the others minus infinity.
   RowVector<double> log_joint(const RowVector<double>& x, Index chosen) const {
-    RowVector<double> l = RowVector<double>::Constant(m_.components(), -infinity);
-    if (chosen >= 0) {
-      l[chosen] = 0;
-      return l;
-    }
-    RowVector<double> d(x.size());
-    for (Index k = 0; k < m_.components(); ++k) {
+    RowVector<double> l = RowVector<double>::Constant(m_.components(), -infinity), d(x.size());
+    for (Index k = std::max<Index>(0, chosen); k < (chosen < 0 ? m_.components() : chosen + 1); ++k) {
       deviation(x, k, d);
       l[k] = constant_[k] - 0.5 * d.cwiseAbs2().cwiseProduct(inverse_.row(k)).sum();
+      if (chosen < 0) l[k] += log_weight_[k];
     }
     return l;
   }
@@ -112,7 +109,7 @@ class MixtureAtLevel {
   const Mixture& m_;
   Level p_;
   Matrix<double> inverse_, gain_;
-  RowVector<double> constant_;  // log w_k - log det(2 pi C_k) / 2
+  RowVector<double> constant_, log_weight_;  // -log det(2 pi C_k) / 2, log w_k
   bool singular_;
 };
 
@@ -215,12 +212,12 @@ void Mixture::sample(const Noise& noise, Out<double> x) const {
   }
 }
 
-Matrix<double> Mixture::log_density(In<double> x, Levels t) const {
+Matrix<double> Mixture::log_density(In<double> x, Levels t, Chosen chosen) const {
   check_input(*this, x, t);
   Matrix<double> out(x.rows(), 1);
   for_rows(*this, x.rows(), t, [&](Index i, const MixtureAtLevel& at) {
     require(!at.singular(), "a component without spread has no density at sigma = 0; ask at a later time");
-    out(i, 0) = log_total(at.log_joint(x.row(i), -1));
+    out(i, 0) = log_total(at.log_joint(x.row(i), pick(chosen, i)));
   });
   return out;
 }

@@ -9,42 +9,41 @@ from collections.abc import Callable
 from scorefield._names import resolve
 from scorefield.samplers.ancestral import DDIM, Ancestral, Euler, EulerAncestral, Renoise
 from scorefield.samplers.base import Sampler, Step
-from scorefield.samplers.exponential import DPMSolver, DPMSolverPP
-from scorefield.samplers.multistep import DEIS, LMS, PNDM, UniPC
-from scorefield.samplers.singlestep import DPM2, Heun
+from scorefield.samplers.langevin import AnnealedLangevin, Langevin
+from scorefield.samplers.multistep import DPMSolverPP
+from scorefield.samplers.singlestep import Heun
+from scorefield.samplers.stochastic import EulerMaruyama, PredictorCorrector, Restart
 
 __all__ = [
     "DDIM",
-    "DEIS",
-    "DPM2",
-    "LMS",
-    "PNDM",
     "Ancestral",
-    "DPMSolver",
+    "AnnealedLangevin",
     "DPMSolverPP",
     "Euler",
     "EulerAncestral",
+    "EulerMaruyama",
     "Heun",
+    "Langevin",
+    "PredictorCorrector",
     "Renoise",
+    "Restart",
     "Sampler",
     "Step",
-    "UniPC",
 ]
 
-SAMPLERS: dict[str, Callable[[], Sampler]] = {
+SAMPLERS: dict[str, Callable[..., Sampler]] = {
     "Ancestral": Ancestral,
+    "AnnealedLangevin": AnnealedLangevin,
     "DDIM": DDIM,
-    "DEIS": DEIS,
-    "DPM2": DPM2,
-    "DPMSolver": DPMSolver,
     "DPMSolverPP": DPMSolverPP,
     "Euler": Euler,
     "EulerAncestral": EulerAncestral,
+    "EulerMaruyama": EulerMaruyama,
     "Heun": Heun,
-    "LMS": LMS,
-    "PNDM": PNDM,
+    "Langevin": Langevin,
+    "PredictorCorrector": PredictorCorrector,
     "Renoise": Renoise,
-    "UniPC": UniPC,
+    "Restart": Restart,
 }
 
 

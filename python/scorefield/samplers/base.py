@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from scorefield import _core
 from scorefield._arrays import Array, integer, real_array
+from scorefield.grids import Grid, Times, resolve_times
 
 if TYPE_CHECKING:
     from scorefield.schedules import Level, Schedule
@@ -46,11 +46,6 @@ class Step:
         """First answers (level, x0) of earlier steps, latest first; at most `Sampler.history` of them."""
         return [(self.schedule.at(t), x0.reshape(self._shape)) for t, x0 in self._core.past]
 
-    @property
-    def past_eps(self) -> list[Array]:
-        """The same answers as noise, eps_hat (n, *shape): what linear multistep methods combine."""
-        return [eps.reshape(self._shape) for eps in self._core.past_eps]
-
     def denoise(self, x: ArrayLike, t: float | Level) -> Array:
         """Ask for x0_hat at (x, t): one network call; returns (n, *shape)."""
         answer: Array = self._core.denoise(self._rows(x), _time(t))
@@ -78,8 +73,7 @@ class Sampler:
     """Base of samplers, and of your own: give `step`, and say what is true of it.
 
     order : of the error in the step size.   calls : denoiser calls per step.   stochastic : whether it draws noise.
-    history : how many earlier answers `step` finds in ``k.past``.   extra_calls : those that a run's start takes beyond
-    `calls` per step.
+    history : how many earlier answers `step` finds in ``k.past``.
 
     >>> class Plain(Sampler):
     ...     def step(self, k):
@@ -95,11 +89,6 @@ class Sampler:
     def calls(self) -> int:
         """Denoiser calls per step, an int."""
         return 1
-
-    @property
-    def extra_calls(self) -> int:
-        """Denoiser calls of a run's first steps beyond that, an int."""
-        return 0
 
     @property
     def stochastic(self) -> bool:
@@ -125,28 +114,39 @@ class Sampler:
             )
             return x_s.reshape(len(x_s), -1)
 
-        return _core.PythonSampler(step, self.order, self.stochastic, self.history)
+        return _core.PythonSampler(step, self.order, self.calls, self.stochastic, self.history)
 
     def _default_steps(self, schedule: Schedule) -> int:
         return 50
+
+    def _times(self, schedule: Schedule, steps: int | None, grid: Grid | str | ArrayLike | None) -> Times:
+        """The times of a run, (S + 1,). Without `steps` what suits the sampler, but no more than the T there are; of a
+        ladder of sigmas every rung."""
+        usual = self._default_steps(schedule)
+        if schedule.T is not None:
+            usual = schedule.T if schedule._core.exploding else min(usual, schedule.T)
+        return self._route(schedule, resolve_times(grid, schedule, steps, usual))
+
+    def _route(self, schedule: Schedule, times: Times) -> Times:
+        """The times that a run passes on the way down a grid; a rising pair is a draw from q(x_s | x_t)."""
+        return times
+
+    def _spread(self, schedule: Schedule, times: Times) -> float:
+        """The deviation of x_T where the caller gives none."""
+        return float(schedule.sigma(times[0]))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
 
 class CoreSampler(Sampler):
-    """A sampler whose formula is the core's: a frozen dataclass without repr, its first field the one always shown."""
+    """A sampler whose formula is the core's."""
 
     def _core(self) -> Any:
         raise NotImplementedError
 
     def _bind(self, schedule: Schedule, shape: tuple[int, ...]) -> Any:
         return self._core()
-
-    def __repr__(self) -> str:
-        own = fields(self)  # type: ignore[arg-type]  # a dataclass, as every sampler of the core
-        shown = [f for i, f in enumerate(own) if i == 0 or getattr(self, f.name) != f.default]
-        return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in shown)})"
 
     @property
     def order(self) -> int:
@@ -157,11 +157,6 @@ class CoreSampler(Sampler):
     def calls(self) -> int:
         """Denoiser calls per step, an int."""
         return int(self._core().calls)
-
-    @property
-    def extra_calls(self) -> int:
-        """Denoiser calls of a run's first steps beyond that, an int."""
-        return int(self._core().extra_calls)
 
     @property
     def stochastic(self) -> bool:

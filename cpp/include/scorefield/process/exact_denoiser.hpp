@@ -20,6 +20,9 @@ class ExactDenoiser final : public SmoothDenoiser {
   void score(In<double> x, Levels t, Index first, Out<double> s) const override {
     mixture_.score(x, t, chosen(first, x.rows()), s);
   }
+  void log_density(In<double> x, Levels t, Index first, Out<double> log_p) const override {
+    log_p = mixture_.log_density(x, t, chosen(first, x.rows()));
+  }
   void pullback(In<double> x, Levels t, Index first, In<double> dx0, Out<double> x0, Out<double> dx) const override {
     mixture_.pullback(x, t, chosen(first, x.rows()), dx0, x0, dx);
   }

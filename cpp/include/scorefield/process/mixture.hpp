@@ -31,14 +31,14 @@ class Mixture {
 
   /// x := draws, one row per sample of `noise`.
   void sample(const Noise& noise, Out<double> x) const;
-  /// log p_t(x) in nats.  x: (N, D), result: (N, 1).  Minus infinity or an error never stands for "not defined":
-  /// invalid_argument where sigma = 0 and a covariance is singular.
-  Matrix<double> log_density(In<double> x, Levels t) const;
   /// P(component k | x_t): (N, K).
   Matrix<double> posterior(In<double> x, Levels t) const;
 
   /// The functions below take one component for each row, or none (-1, or no entries at all) for the whole mixture.
   using Chosen = std::span<const Index>;
+  /// log p_t(x) in nats.  x: (N, D), result: (N, 1).  Minus infinity or an error never stands for "not defined":
+  /// invalid_argument where sigma = 0 and a covariance is singular.
+  Matrix<double> log_density(In<double> x, Levels t, Chosen chosen = {}) const;
   /// x0 := E[x0 | x_t] = sum_k r_k (m_k + alpha S_k C_k^-1 (x - alpha m_k)).
   void denoise(In<double> x, Levels t, Chosen chosen, Out<double> x0) const;
   /// s := grad log p_t(x) = -sum_k r_k C_k^-1 (x - alpha m_k): also at sigma = 0, unless a covariance is singular.

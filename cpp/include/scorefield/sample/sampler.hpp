@@ -14,7 +14,6 @@ namespace scorefield {
 struct Evaluation {
   Level at;
   Matrix<double> x0;
-  Matrix<double> x;  ///< where it was asked; kept only for samplers that remembers_x()
 };
 
 /// Everything that one step may read. A sampler is a formula in these letters and keeps nothing of its own.
@@ -43,16 +42,18 @@ class Step {
   Matrix<double> denoise(In<double> x, const Level& p) const {
     Matrix<double> x0(x.rows(), x.cols());
     denoiser_.denoise(x, {&p, 1}, first_, x0);
-    if (first_evaluation.x0.size() == 0) {
-      first_evaluation.at = p;
-      first_evaluation.x0 = x0;
-      if (keeps_x) first_evaluation.x = x;
-    }
+    if (first_evaluation.x0.size() == 0) first_evaluation = {p, x0};
     return x0;
   }
   Matrix<double> score(In<double> x, const Level& p) const {
     Matrix<double> out(x.rows(), x.cols());
     denoiser_.score(x, {&p, 1}, first_, out);
+    return out;
+  }
+  /// log p_t(x) up to a constant, (N, 1); std::invalid_argument from denoisers that do not know it.
+  Matrix<double> log_density(In<double> x, const Level& p) const {
+    Matrix<double> out(x.rows(), 1);
+    denoiser_.log_density(x, {&p, 1}, first_, out);
     return out;
   }
   Matrix<double> z(In<double> like, std::uint32_t draw = 0) const {
@@ -65,7 +66,7 @@ class Step {
     return {from, to, past, steps, steps_left, schedule, noise, denoiser_, first_};
   }
   mutable Evaluation first_evaluation;  ///< kept by the loop
-  bool keeps_x = false;                 ///< whether later steps want its x too
+  mutable Matrix<double> accepted;  ///< (N, 1) of 0 and 1, set by methods that accept or reject; counted by the loop
 
  private:
   const Denoiser& denoiser_;
@@ -80,11 +81,8 @@ class Sampler {
   virtual void step(const Step& k, Out<double> x) const = 0;
   /// How many earlier evaluations `step` reads: 0 for one-step methods, p - 1 for a multistep method of order p.
   virtual std::size_t history() const { return 0; }
-  /// Whether it reads where they were asked as well (`past[i].x`): multistep methods of the noise and of the state.
-  virtual bool remembers_x() const { return false; }
-  virtual int order() const = 0;                 ///< of the error in the step, measured by the law suite
-  virtual int calls() const { return 1; }        ///< denoiser calls per step
-  virtual int extra_calls() const { return 0; }  ///< those of a run's first steps beyond that
+  virtual int order() const = 0;           ///< of the error in the step, measured by the law suite
+  virtual int calls() const { return 1; }  ///< denoiser calls per step
   virtual bool stochastic() const { return false; }
   /// True: a rising pair of times is a step of this method (inversion), not a draw from q(x_s | x_t).
   virtual bool rises() const { return false; }
@@ -121,10 +119,13 @@ class Sampling {
   void next(Out<double> x);
   /// The first evaluation of the latest step; x0 is empty if that step asked nothing.
   const Evaluation& latest() const { return latest_; }
+  /// Accepted proposals of each row in all steps so far, (N, 1); empty for methods that make none.
+  const Matrix<double>& accepted() const { return accepted_; }
 
  private:
   Level level(Index i) const { return schedule_.at(times_[static_cast<std::size_t>(i)]); }
   void remember();
+  void tally(In<double> accepted);
   void check(const Level& t, const Level& s, In<double> x) const;
 
   const Sampler& sampler_;
@@ -135,6 +136,7 @@ class Sampling {
   Index first_, index_ = 0;
   Evaluation latest_;
   std::vector<Evaluation> past_;  // latest first
+  Matrix<double> accepted_;
 };
 
 /// x := samples, given x = x_T; rows are samples first, first + 1, ...: Sampling from the first step to the last.
