@@ -7,6 +7,8 @@
 #include "scorefield/engine/make_engine.hpp"
 #include "scorefield/train/cross_entropy.hpp"
 #include "scorefield/train/denoising.hpp"
+#include "scorefield/train/energy_matching.hpp"
+#include "scorefield/train/score_matching.hpp"
 #include "scorefield/train/trainer.hpp"
 #include "state.hpp"
 
@@ -168,6 +170,10 @@ class PyTrainer {
 
 void register_objectives(py::module_& m) {
   py::class_<Objective, std::shared_ptr<Objective>>(m, "Objective");
+  py::enum_<Trace>(m, "Trace")
+      .value("exact", Trace::exact)
+      .value("rademacher", Trace::rademacher)
+      .value("gaussian", Trace::gaussian);
   py::class_<Denoising, Objective, std::shared_ptr<Denoising>>(m, "Denoising")
       .def(py::init(&denoising), py::arg("schedule"), py::arg("prediction"), py::arg("weight") = "simple",
            py::arg("times") = "uniform");
@@ -179,6 +185,19 @@ void register_objectives(py::module_& m) {
              return std::make_shared<CrossEntropy>(std::move(schedule), parse_times(times));
            }),
            py::arg("schedule") = py::none(), py::arg("times") = "uniform");
+  py::class_<ScoreMatching, Objective, std::shared_ptr<ScoreMatching>>(m, "ScoreMatching")
+      .def(py::init([](std::shared_ptr<const Schedule> schedule, const std::string& prediction, Trace trace,
+                       Index probes, const std::string& times) {
+             return std::make_shared<ScoreMatching>(std::move(schedule), parse_prediction(prediction), trace, probes,
+                                                    parse_times(times));
+           }),
+           py::arg("schedule"), py::arg("prediction"), py::arg("trace"), py::arg("probes") = 1,
+           py::arg("times") = "uniform");
+  py::class_<EnergyMatching, Objective, std::shared_ptr<EnergyMatching>>(m, "EnergyMatching")
+      .def(py::init([](std::shared_ptr<const Schedule> schedule, const std::string& weight, const std::string& times) {
+             return std::make_shared<EnergyMatching>(std::move(schedule), parse_weight(weight), parse_times(times));
+           }),
+           py::arg("schedule"), py::arg("weight") = "simple", py::arg("times") = "uniform");
 }
 
 }  // namespace

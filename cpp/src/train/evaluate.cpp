@@ -31,19 +31,11 @@ std::vector<double> rising_times(const Objective& objective, Index count, const 
   return t;
 }
 
-void answer(const Objective& objective, const Matrix<float>& y, Batch& batch) {
-  Matrix<float> dy(y.rows(), y.cols());
-  if (objective.whole()) return objective.together(batch, y, dy);
-  parallel_for(batch.size(), [&](Index r, Index) {
-    batch.value[static_cast<std::size_t>(r)] = objective.value(batch, r, y.row(r), dy.row(r));
-  });
-}
-
 }  // namespace
 
-HeldOut evaluate(const Engine<float>& engine, const Weights& weights, const Objective& objective,
-                 const TrainingData& data, Index bins, std::uint64_t seed, const Interrupt& interrupt) {
-  check_data(engine.plan(), objective, data);
+HeldOut evaluate(const nn::Plan& plan, const Objective& objective, const Values& values, const TrainingData& data,
+                 Index bins, std::uint64_t seed, const Interrupt& interrupt) {
+  check_data(plan, objective, data);
   require(bins >= 1, "bins must be >= 1, got ", bins);
   const Questions questions(data.x.rows(), bins);
   const Noise noise(seed, Stream::evaluate), condition_noise(seed, Stream::evaluate, 1);
@@ -51,16 +43,14 @@ HeldOut evaluate(const Engine<float>& engine, const Weights& weights, const Obje
   std::vector<double> sums(static_cast<std::size_t>(bins));
   for (Index first = 0; first < questions.count(); first += chunk) {
     interrupt.check();
-    Batch batch(engine.plan(), std::min(chunk, questions.count() - first));
+    Batch batch(plan, std::min(chunk, questions.count() - first));
     for (Index r = 0; r < batch.size(); ++r) batch.rows[static_cast<std::size_t>(r)] = questions.row(first + r);
     std::copy_n(t.begin() + first, batch.size(), batch.t.begin());
     objective.prepare(batch);
     fill(batch, data, objective, noise.at_sample(first), condition_noise.at_sample(first));
     Inputs<float> inputs = batch.inputs.first(batch.size());
     inputs.interrupt = &interrupt;
-    Matrix<float> y(batch.size(), engine.plan().shape(engine.plan().output).size());
-    infer<float>(engine, weights, inputs, inference_tapes(engine, batch.size()), y);
-    answer(objective, y, batch);
+    values(batch, inputs, first);
     for (Index r = 0; r < batch.size(); ++r)
       sums[static_cast<std::size_t>((first + r) / questions.each)] += batch.value[static_cast<std::size_t>(r)];
   }

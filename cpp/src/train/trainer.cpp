@@ -9,6 +9,7 @@
 
 #include "scorefield/base/check.hpp"
 #include "scorefield/base/error.hpp"
+#include "scorefield/base/parallel.hpp"
 #include "scorefield/optim/ema.hpp"
 
 namespace scorefield {
@@ -39,6 +40,25 @@ std::span<std::byte> bytes(const NamedState& state) {
 
 std::string written(double value) { return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf"; }
 
+/// The losses of a batch without their gradient, for held-out data.
+Values values_of(const Engine<float>& engine, const Weights& weights, const Objective& objective) {
+  return [&](Batch& batch, const Inputs<float>& inputs, Index) {
+    Matrix<float> y(batch.size(), engine.plan().shape(engine.plan().output).size()), dy(y.rows(), y.cols());
+    infer<float>(engine, weights, inputs, inference_tapes(engine, batch.size()), y);
+    if (objective.whole()) return objective.together(batch, y, dy);
+    parallel_for(batch.size(), [&](Index r, Index) {
+      batch.value[static_cast<std::size_t>(r)] = objective.value(batch, r, y.row(r), dy.row(r));
+    });
+  };
+}
+Values values_of(DerivativeGradient& derivatives, std::uint64_t seed) {
+  return [&derivatives, seed](Batch& batch, const Inputs<float>& inputs, Index first) {
+    const std::vector<double> scale(batch.rows.size(), 1.0);
+    const Shards parts{batch.size(), std::max<Index>(1, batch.size() / 32)};
+    derivatives.run(batch, inputs, parts, scale, Noise(seed, Stream::evaluate, 3, first), nullptr);
+  };
+}
+
 }  // namespace
 
 Trainer::Trainer(std::shared_ptr<const Engine<float>> engine, std::span<const float> theta,
@@ -55,6 +75,8 @@ Trainer::Trainer(std::shared_ptr<const Engine<float>> engine, std::span<const fl
   require(static_cast<Index>(theta.size()) == engine_->plan().parameter_count, "the network has ",
           engine_->plan().parameter_count, " parameters, got theta of ", theta.size());
   if (objective_->schedule()) times_ = make_time_sampler(objective_->times(), objective_->schedule());
+  if (auto second = std::dynamic_pointer_cast<const DerivativeObjective>(objective_))
+    derivatives_.emplace(engine_->plan(), std::move(second));
 }
 
 void Trainer::set_data(const TrainingData& data, std::span<const double> weights) {
@@ -101,11 +123,23 @@ Matrix<float> Trainer::ask_together(const Inputs<float>& inputs) {
   return dy;
 }
 
+double Trainer::differentiate_twice(const Inputs<float>& inputs) {
+  derivatives_->load(theta_);
+  std::vector<double> scale = batch_.correction;
+  for (double& s : scale) s /= static_cast<double>(batch_.size());
+  derivatives_->run(batch_, inputs, shards_, scale,
+                    Noise(recipe_.seed, Stream::probe, static_cast<std::uint32_t>(step_)), dtheta_.data());
+  double sum = 0;
+  for (std::size_t i = 0; i < scale.size(); ++i) sum += scale[i] * batch_.value[i];
+  return sum;
+}
+
 double Trainer::differentiate(const Interrupt& interrupt) {
-  if (!std::exchange(loaded_, true)) engine_->load(theta_.data(), *weights_);
   Inputs<float> inputs = batch_.inputs.first(batch_.size());
   inputs.dropout = Noise(recipe_.seed, Stream::dropout, static_cast<std::uint32_t>(step_));
   inputs.interrupt = &interrupt;
+  if (derivatives_) return differentiate_twice(inputs);
+  if (!std::exchange(loaded_, true)) engine_->load(theta_.data(), *weights_);
   const double n = static_cast<double>(batch_.size());
   const Matrix<float> given = objective_->whole() ? ask_together(inputs) : Matrix<float>();
   const Loss<float> loss = [&](Index first, In<float> y, Out<float> dy) {
@@ -175,9 +209,17 @@ void Trainer::rollback() {
 
 HeldOut Trainer::evaluate(const TrainingData& data, Index bins, std::uint64_t seed, bool average,
                           const Interrupt& interrupt) const {
+  const std::span<const float> theta = average ? this->average() : std::span<const float>(theta_);
+  if (const auto second = std::dynamic_pointer_cast<const DerivativeObjective>(objective_)) {
+    DerivativeGradient derivatives(engine_->plan(), second);
+    derivatives.load(theta);
+    return scorefield::evaluate(engine_->plan(), *objective_, values_of(derivatives, seed), data, bins, seed,
+                                interrupt);
+  }
   const auto weights = engine_->weights();
-  engine_->load(average ? this->average().data() : theta_.data(), *weights);
-  return scorefield::evaluate(*engine_, *weights, *objective_, data, bins, seed, interrupt);
+  engine_->load(theta.data(), *weights);
+  return scorefield::evaluate(engine_->plan(), *objective_, values_of(*engine_, *weights, *objective_), data, bins,
+                              seed, interrupt);
 }
 
 }  // namespace scorefield

@@ -49,6 +49,34 @@ void activate_row(Activation kind, const U& u, Y y, D slope) {
   }
 }
 
+/// One row: y := act(u), slope := act'(u), curvature := act''(u), for derivatives of derivatives. y may be u.
+///   silu  s (1 - s) (2 + u (1 - 2 s))      gelu  phi(u) (2 - u^2)      tanh  -2 y (1 - y^2)      relu  0 (almost
+///   everywhere)
+template <class S, class U, class Y, class D>
+void activate_row(Activation kind, const U& u, Y y, D slope, D curvature) {
+  switch (kind) {
+    case Activation::identity:
+    case Activation::relu:
+      curvature.setZero();
+      activate_row<S>(kind, u, y, slope);
+      return;
+    case Activation::silu:
+      slope = S(1) / (S(1) + (-u).exp());
+      curvature = slope * (S(1) - slope) * (S(2) + u * (S(1) - S(2) * slope));
+      y = u * slope;
+      slope += y * (S(1) - slope);
+      return;
+    case Activation::gelu:
+      curvature = S(0.3989422804014327) * (S(-0.5) * u.square()).exp() * (S(2) - u.square());
+      activate_row<S>(kind, u, y, slope);
+      return;
+    case Activation::tanh:
+      activate_row<S>(kind, u, y, slope);
+      curvature = S(-2) * y * slope;
+      return;
+  }
+}
+
 /// y := act(u) for one row.
 template <class S, class U, class Y>
 void activate_row(Activation kind, const U& u, Y y) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "scorefield/engine/engine.hpp"
@@ -13,9 +14,12 @@ struct HeldOut {
   std::vector<double> bands;  ///< from little noise to much
 };
 
+/// batch.value := the losses of a batch whose row r is question first + r.
+using Values = std::function<void(Batch& batch, const Inputs<float>& inputs, Index first)>;
+
 /// Every row is asked at one time (small sets at several), at noise keyed by (seed, row). The range of times is cut
 /// into `bins` parts that training visits equally often, and each part's times lie evenly in it.
-HeldOut evaluate(const Engine<float>& engine, const Weights& weights, const Objective& objective,
-                 const TrainingData& data, Index bins, std::uint64_t seed, const Interrupt& interrupt);
+HeldOut evaluate(const nn::Plan& plan, const Objective& objective, const Values& values, const TrainingData& data,
+                 Index bins, std::uint64_t seed, const Interrupt& interrupt);
 
 }  // namespace scorefield

@@ -10,6 +10,7 @@
 #include "scorefield/engine/engine.hpp"
 #include "scorefield/optim/recipe.hpp"
 #include "scorefield/train/batch_order.hpp"
+#include "scorefield/train/derivative_gradient.hpp"
 #include "scorefield/train/evaluate.hpp"
 #include "scorefield/train/objective.hpp"
 
@@ -64,6 +65,7 @@ class Trainer {
   };
   void draw();                                              // the batch of this step
   double differentiate(const Interrupt& interrupt);         // its loss; dtheta_
+  double differentiate_twice(const Inputs<float>& inputs);  // the same for a loss of derivatives
   Matrix<float> ask_together(const Inputs<float>& inputs);  // dy from a loss that sees the whole batch
   double update(double loss);                               // the norm of the gradient
 
@@ -81,6 +83,7 @@ class Trainer {
   std::unique_ptr<Weights> weights_;
   bool loaded_ = false;  // weights_ hold theta_
   GradientWorkspace<float> workspace_;
+  std::optional<DerivativeGradient> derivatives_;  // for a loss of derivatives
   std::uint64_t step_ = 0;
   std::optional<Snapshot> snapshot_;
 };
