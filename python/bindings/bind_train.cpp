@@ -8,7 +8,7 @@
 #include "scorefield/train/cross_entropy.hpp"
 #include "scorefield/train/denoising.hpp"
 #include "scorefield/train/energy_matching.hpp"
-#include "scorefield/train/score_matching.hpp"
+#include "scorefield/train/score_matching_gradcheck.hpp"
 #include "scorefield/train/trainer.hpp"
 #include "state.hpp"
 
@@ -198,6 +198,7 @@ void register_objectives(py::module_& m) {
              return std::make_shared<EnergyMatching>(std::move(schedule), parse_weight(weight), parse_times(times));
            }),
            py::arg("schedule"), py::arg("weight") = "simple", py::arg("times") = "uniform");
+  m.def("gradcheck_score_matching", &gradcheck_score_matching, py::arg("trace"), py::arg("probes"), py::arg("seed"));
 }
 
 }  // namespace

@@ -18,10 +18,10 @@ from scorefield._names import parse
 from scorefield._progress import Progress
 from scorefield.checkpoint import Reader, guarded
 from scorefield.denoiser import BaseDenoiser, Condition, Conditions
-from scorefield.errors import ScheduleWarning
+from scorefield.errors import NonFiniteError, ScheduleWarning
 from scorefield.history import Event
 from scorefield.learner import Learner
-from scorefield.losses import Denoising, Loss, resolve_loss
+from scorefield.losses import NAMED, Loss, resolve_loss
 from scorefield.networks import Network
 from scorefield.optim import Adam
 from scorefield.prediction import check_prediction
@@ -48,8 +48,9 @@ class Diffusion(Trainable, BaseDenoiser):
 
     net : the network, one output per input number.   schedule : object or name, for instance
     ``schedules.Cosine(1000)``.
-    prediction : what the network puts out: "x0", "eps", "score", "v", "flow" or "edm". None: edm for `EDM`, flow for
-    `RectifiedFlow`, v where 1/alpha_T > 1000 (`Cosine`, `Sigmoid`), score for `Single`, else eps.
+    prediction : what the network puts out: "x0", "eps", "score", "v", "flow", "edm" or "energy" (one number, out=1, of
+    which the score is the derivative in x). None: edm for `EDM`, flow for `RectifiedFlow`, v where 1/alpha_T > 1000
+    (`Cosine`, `Sigmoid`), score for `Single`, else eps.
     scale : None: the data are near mean 0 and deviation 1 (images in [-1, 1]) already. "standard": each column
     (vectors) or channel (images, sequences) is brought there by the first `fit`. (shift, scale): x becomes (x -
     shift) / scale.
@@ -84,18 +85,16 @@ class Diffusion(Trainable, BaseDenoiser):
     ):
         if not isinstance(net, Network):
             raise TypeError(f"net must be a network such as sf.MLP or sf.UNet, got {net!r}")
-        if tuple(net.output_shape) != tuple(net.shape):
-            raise ValueError(
-                f"the network puts out {net.output_shape} for inputs of {net.shape}; they must be the same"
-            )
         self._learner = Learner(net)
         self._schedule = resolve_schedule(schedule)
         self._prediction = check_prediction(prediction, self._schedule)
+        _check_output(net, self._prediction)
         self._engine = choice(engine, "engine", ENGINES)
         self._scale = Units.asked(scale, tuple(net.shape))
         self._loss: Loss | None = None  # of the last fit
         self._average = True
         self._loaded: tuple[Array, Any] | None = None  # weights and the core's object that holds them
+        self._tangents: tuple[Array, Any] | None = None  # the same for second derivatives of an energy
 
     # What every denoiser gives to BaseDenoiser.
 
@@ -114,6 +113,15 @@ class Diffusion(Trainable, BaseDenoiser):
 
     def _bind(self, condition: Condition) -> Any:
         values = fitting.flat(self._scale.encode_condition(condition.condition))
+        if self._prediction == "energy":
+            return _core.EnergyDenoiser(
+                self._inference(),
+                self._tangent_inference(),
+                self.schedule._core,
+                condition.labels,
+                values,
+                start=condition.start,
+            )
         return _core.NetworkDenoiser(
             self._inference(), self.schedule._core, self._prediction, condition.labels, values, start=condition.start
         )
@@ -125,6 +133,28 @@ class Diffusion(Trainable, BaseDenoiser):
         if loaded is None or loaded[0] is not weights:
             loaded = self._loaded = (weights, _core.Inference(self.net._core, self._engine, weights))
         return loaded[1]
+
+    def _tangent_inference(self) -> Any:
+        weights, loaded = self._learner.weights(average=self._average), self._tangents
+        if loaded is None or loaded[0] is not weights:
+            loaded = self._tangents = (weights, _core.TangentInference(self.net._core, weights))
+        return loaded[1]
+
+    def energy(
+        self, x_t: ArrayLike, t: ArrayLike | None = None, *, labels: Any = None, condition: Any = None, text: Any = None
+    ) -> Array:
+        """Give the energy E of a model with prediction "energy": p_t(x_t) ~ exp(-E), score = -dE/dx; theory (19).
+
+        x_t : (n, *shape).   t : one time or (n,), > 0 (`Single`: any); None is t_min.   labels, condition, text : as
+        `denoise`. Returns (n,) float32, nats up to one constant for each t. ValueError for other models.
+        """
+        if self._prediction != "energy":
+            raise ValueError(f"only a model with prediction='energy' has one; this one predicts {self._prediction}")
+        x, times, bound = self._ask(x_t, t, labels, condition, text)
+        E: Array = bound.energy(x, self.schedule._core, times)
+        if not np.isfinite(E).all():
+            raise NonFiniteError(f"the energy is not finite, first in row {int(np.argmin(np.isfinite(E)))}")
+        return E.astype(self._dtype)
 
     def _decode(self, x0: Array) -> Array:
         return self._scale.decode(x0)
@@ -339,7 +369,7 @@ class Diffusion(Trainable, BaseDenoiser):
 
     def _twin(self) -> Self:
         other = super()._twin()
-        other._loaded = None
+        other._loaded = other._tangents = None
         return other
 
     def reset(self, seed: int = 0) -> Self:
@@ -392,9 +422,17 @@ class Diffusion(Trainable, BaseDenoiser):
         return [f"prediction {self._prediction}", f"scale {self._scale.word or 'none'}"]
 
 
+def _check_output(net: Network, prediction: str) -> None:
+    """Refuse a network whose output cannot be this prediction."""
+    if prediction == "energy" and tuple(net.output_shape) != (1,):
+        raise ValueError(f"an energy is one number: make the network with out=1; this one puts out {net.output_shape}")
+    if prediction != "energy" and tuple(net.output_shape) != tuple(net.shape):
+        raise ValueError(f"the network puts out {net.output_shape} for inputs of {net.shape}; they must be the same")
+
+
 def _read_loss(record: dict[str, Any] | None) -> Loss | None:
     """Return the loss of the last fit; None where it was one written in Python, which a file cannot bring back."""
     try:
-        return None if record is None else parse(record["settings"]["loss"], "loss", {"Denoising": Denoising})
+        return None if record is None else parse(record["settings"]["loss"], "loss", NAMED)
     except (TypeError, ValueError):
         return None

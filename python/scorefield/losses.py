@@ -1,4 +1,4 @@
-"""Training losses: the denoising loss (15) with its weights and times, and the base class for losses of your own."""
+"""Training losses: denoising (15) with its weights and times, score matching (17), (18), and the base of your own."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from scorefield import _core
-from scorefield._arrays import choice, real_array
+from scorefield._arrays import choice, integer, real_array
 from scorefield._names import find
 from scorefield.schedules import Level, Schedule
 
-__all__ = ["Denoising", "Loss"]
+__all__ = ["Denoising", "Implicit", "Loss", "Sliced"]
 
 Array = npt.NDArray[Any]
 Weight = str | Callable[[Level], npt.ArrayLike]
@@ -22,6 +22,7 @@ Weight = str | Callable[[Level], npt.ArrayLike]
 WEIGHTS = ("simple", "vlb", "snr", "min_snr", "p2", "likelihood", "edm")
 TIMES = ("uniform", "stratified", "log_normal", "logit_normal", "importance")
 PAIRINGS = ("independent",)
+DIRECTIONS = ("rademacher", "gaussian")
 IMPORTANCE = ("vlb", "likelihood")  # short forms that draw times by importance: their weights vary too much for uniform
 
 
@@ -102,6 +103,10 @@ class Denoising(Loss):
 
     def _bind(self, schedule: Schedule, prediction: str, shape: tuple[int, ...] | None = None) -> "_core.Objective":
         weight = self.weight
+        if prediction == "energy":
+            if not isinstance(weight, str):
+                raise ValueError(f"an energy is trained with one of the named weights {', '.join(WEIGHTS)}")
+            return _core.EnergyMatching(schedule._core, weight, self.times)
         if isinstance(weight, str):
             return _core.Denoising(schedule._core, prediction, weight, self.times)
         function = weight
@@ -116,6 +121,78 @@ class Denoising(Loss):
         return f"Denoising(weight={weight}, times={self.times!r}, pairing={self.pairing!r})"
 
 
+class ScoreMatching(Loss):
+    """Base of the losses that are made of the network's derivatives: they have no value for an output alone."""
+
+    def __call__(self, y: Array, target: Array, level: Level) -> tuple[Array, Array]:
+        """Raise TypeError: what this loss judges is the network around x, not one output y."""
+        raise TypeError(f"{self!r} is made of the network's derivatives; only fit and evaluate can compute it")
+
+    def _trace(self) -> tuple["_core.Trace", int]:
+        """How the trace of ds/dx is found, and by how many random directions."""
+        raise NotImplementedError
+
+    def _bind(self, schedule: Schedule, prediction: str, shape: tuple[int, ...] | None = None) -> "_core.Objective":
+        trace, probes = self._trace()
+        return _core.ScoreMatching(schedule._core, prediction, trace, probes, self.times)
+
+    def _gradcheck(self, seed: int) -> float:
+        return float(_core.gradcheck_score_matching(*self._trace(), seed))
+
+
+@dataclass(frozen=True)
+class Implicit(ScoreMatching):
+    """Implicit score matching: tr(ds/dx) + 1/2 |s|^2 (17), a mean over elements, for models with prediction "score".
+
+    With schedule `Single(0)` it learns the score of the data themselves. At noise levels it is weighted by sigma^2 as
+    in NCSN. The exact trace asks for one derivative per number of a sample: up to 256 of them; made for MLPs, exact and
+    slow for other networks.
+    times : as in `Denoising`.
+
+    Source: Hyvarinen 2005, eq. 4; theory 6.
+
+    >>> Implicit()
+    Implicit(times='uniform')
+    """
+
+    times: str = "uniform"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "times", choice(self.times, "times", TIMES))
+
+    def _trace(self) -> tuple["_core.Trace", int]:
+        return _core.Trace.exact, 1
+
+
+@dataclass(frozen=True)
+class Sliced(ScoreMatching):
+    """Sliced score matching: mean of v^T (ds/dx) v over random v, + 1/2 |s|^2 (18), for models with prediction "score".
+
+    probes : directions v per sample, >= 1.   directions : "rademacher" (signs: less variance) or "gaussian".
+    times : as in `Denoising`.   Any number of dimensions; made for MLPs, exact and slow for other networks.
+
+    Source: Song et al. 2019 (UAI), eq. 8, the variance-reduced form; theory 6.
+
+    >>> Sliced(probes=2)
+    Sliced(probes=2, directions='rademacher', times='uniform')
+    """
+
+    probes: int = 1
+    directions: str = "rademacher"
+    times: str = "uniform"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "probes", integer(self.probes, "probes", 1, 1024))
+        object.__setattr__(self, "directions", choice(self.directions, "directions", DIRECTIONS))
+        object.__setattr__(self, "times", choice(self.times, "times", TIMES))
+
+    def _trace(self) -> tuple["_core.Trace", int]:
+        return getattr(_core.Trace, self.directions), self.probes
+
+
+NAMED: dict[str, Callable[[], Loss]] = {"Denoising": Denoising, "Implicit": Implicit, "Sliced": Sliced}
+
+
 def _name(function: Callable[..., Any]) -> str:
     """A name for a function that is the same in every process."""
     return getattr(function, "__qualname__", type(function).__qualname__)
@@ -124,8 +201,9 @@ def _name(function: Callable[..., Any]) -> str:
 def resolve_loss(loss: object, prediction: str) -> Loss:
     """Give the loss that `fit(loss=)` means for a model of this prediction kind.
 
-    loss : a `Loss`; the name of a weight, which is short for Denoising of it ("vlb" and "likelihood" with times drawn
-    by importance); None: the paper's own for prediction "edm", else "simple" at uniform times.
+    loss : a `Loss`; the name of one ("implicit", "sliced"), or of a weight, which is short for Denoising of it ("vlb"
+    and "likelihood" with times drawn by importance); None: the paper's own for prediction "edm", else "simple" at
+    uniform times.
     Raises ValueError or TypeError for anything else.
     """
     if loss is None:
@@ -133,7 +211,9 @@ def resolve_loss(loss: object, prediction: str) -> Loss:
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, str):
-        weight = find(loss, "loss", WEIGHTS)
+        weight = find(loss, "loss", (*WEIGHTS, *NAMED))
+        if weight in NAMED:
+            return NAMED[weight]()
         return Denoising(weight, "importance" if weight in IMPORTANCE else "uniform")
     hint = f"; did you mean {loss.__name__}()?" if isinstance(loss, type) and issubclass(loss, Loss) else ""
-    raise TypeError(f"loss must be a Loss, or one of the names {', '.join(WEIGHTS)}; got {loss!r}{hint}")
+    raise TypeError(f"loss must be a Loss, or one of the names {', '.join((*WEIGHTS, *NAMED))}; got {loss!r}{hint}")

@@ -1,4 +1,4 @@
-"""Which of x0, eps, score, v, flow and edm a network should put out on a schedule, and which it cannot."""
+"""Which of x0, eps, score, v, flow, edm and energy a network should put out on a schedule, and which it cannot."""
 
 import warnings
 
@@ -7,7 +7,7 @@ from scorefield._arrays import choice
 from scorefield.errors import ScheduleWarning
 from scorefield.schedules import EDM, RectifiedFlow, Schedule, Single
 
-PREDICTIONS = ("x0", "eps", "score", "v", "flow", "edm")
+PREDICTIONS = ("x0", "eps", "score", "v", "flow", "edm", "energy")
 LARGEST_GAIN = 1000.0  #: of an error in eps at the last time, 1 / alpha_T
 
 
@@ -16,11 +16,9 @@ def check_prediction(prediction: str | None, schedule: Schedule) -> str:
     alpha = float(schedule.alpha(schedule.t_max))
     if prediction is None:
         prediction = _usual(schedule, alpha)
-    if prediction == "energy":
-        raise ValueError("prediction='energy' is not available in this version; 'score' learns the same gradient")
     kind = choice(prediction, "prediction", PREDICTIONS)
     _core.require_serves(kind, schedule._core)
-    if kind in ("eps", "score") and alpha * LARGEST_GAIN < 1:
+    if kind in ("eps", "score", "energy") and alpha * LARGEST_GAIN < 1:
         warnings.warn(
             f"{schedule} ends at alpha = {alpha:.3g}: sampling enlarges an error of {kind} there {1 / alpha:.0f} times "
             "in x0_hat; use prediction='v' or 'x0', or clip while sampling",

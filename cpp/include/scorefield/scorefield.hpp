@@ -98,4 +98,5 @@
 #include "scorefield/train/evaluate.hpp"
 #include "scorefield/train/objective.hpp"
 #include "scorefield/train/score_matching.hpp"
+#include "scorefield/train/score_matching_gradcheck.hpp"
 #include "scorefield/train/trainer.hpp"
