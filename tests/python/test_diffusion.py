@@ -56,7 +56,7 @@ def test_names_stand_for_schedules():
         (lambda: sf.Diffusion("MLP", "vp"), TypeError, "net must be a network"),
         (lambda: sf.Diffusion(sf.MLP(2, out=3), "vp"), ValueError, "must be the same"),
         (lambda: sf.Diffusion(sf.MLP(2), "vp", "epsilon"), ValueError, "unknown prediction"),
-        (lambda: sf.Diffusion(sf.MLP(2), "vp", "energy"), ValueError, "not available"),
+        (lambda: sf.Diffusion(sf.MLP(2), "vp", "energy"), ValueError, "one number"),
         (lambda: sf.Diffusion(sf.MLP(2), "vp", engine="slow"), ValueError, "unknown engine"),
         (lambda: sf.Diffusion(sf.MLP(2), "vp", scale="std"), TypeError, "scale must be None, 'standard'"),
         (lambda: sf.Diffusion(sf.MLP(2), "vp", scale=(0, 0)), ValueError, r"scale\[1\] must be > 0"),

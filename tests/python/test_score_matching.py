@@ -89,7 +89,9 @@ def test_the_score_is_minus_the_slope_of_the_energy():
     model, x, h = Energies.get(), TRUTH.sample(50, seed=3), 1e-2
     slope = [(model.energy(x + h * e, 0.3) - model.energy(x - h * e, 0.3)) / (2 * h) for e in np.eye(2)]
     score = model.score(x, 0.3)
-    assert -np.stack(slope, 1) == pytest.approx(score, abs=1e-3 * float(np.abs(score).max()))  # float32 energies over 2h
+    assert -np.stack(slope, 1) == pytest.approx(
+        score, abs=1e-3 * float(np.abs(score).max())
+    )  # float32 energies over 2h
     assert model.energy(x, 0.3).shape == (50,)
     assert model.energy(x, 0.3).dtype == np.float32
 

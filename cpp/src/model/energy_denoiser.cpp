@@ -48,21 +48,22 @@ void EnergyDenoiser::energy(In<double> x, Levels t, Index first, std::span<doubl
   check_rows(x, t, first);
   const std::vector<Scales> map = scales(t);
   const Interrupt interrupt(poll_);
-  inference_->for_parts(x.rows(), Inference::Use::inference, [&](Index begin, Index rows, Inference::Workspace& work) {
+  const auto one_part = [&](Index begin, Index rows, Inference::Workspace& work) {
     Inputs<float> inputs = fill(work.inputs, x, map, first + begin, begin, rows);
     inputs.interrupt = &interrupt;
     auto y = work.y.topRows(rows);
     inference_->engine().forward(inference_->weights(), inputs, *work.tape, y);
     for (Index r = 0; r < rows; ++r)
       E[static_cast<std::size_t>(begin + r)] = at(map, begin + r).k * static_cast<double>(y(r, 0));
-  });
+  };
+  inference_->for_parts(x.rows(), Inference::Use::inference, one_part, &interrupt);
 }
 
 void EnergyDenoiser::score(In<double> x, Levels t, Index first, Out<double> s) const {
   check_rows(x, t, first);
   const std::vector<Scales> map = scales(t);
   const Interrupt interrupt(poll_);
-  inference_->for_parts(x.rows(), Inference::Use::training, [&](Index begin, Index rows, Inference::Workspace& work) {
+  const auto one_part = [&](Index begin, Index rows, Inference::Workspace& work) {
     Inputs<float> inputs = fill(work.inputs, x, map, first + begin, begin, rows);
     inputs.interrupt = &interrupt;
     inference_->engine().forward(inference_->weights(), inputs, *work.tape, work.y.topRows(rows));
@@ -74,7 +75,8 @@ void EnergyDenoiser::score(In<double> x, Levels t, Index first, Out<double> s) c
       const Scales& m = at(map, begin + r);
       s.row(begin + r) = -m.k * m.c_in * dx.row(r).cast<double>();
     }
-  });
+  };
+  inference_->for_parts(x.rows(), Inference::Use::training, one_part, &interrupt);
 }
 
 void EnergyDenoiser::denoise(In<double> x, Levels t, Index first, Out<double> x0) const {
@@ -94,7 +96,7 @@ void EnergyDenoiser::pullback(In<double> x, Levels t, Index first, In<double> dx
   denoise(x, t, first, x0);
   const std::vector<Scales> map = scales(t);
   const Interrupt interrupt(poll_);
-  inference_->for_parts(x.rows(), Inference::Use::inference, [&](Index begin, Index rows, Inference::Workspace& work) {
+  const auto one_part = [&](Index begin, Index rows, Inference::Workspace& work) {
     Inputs<float> inputs = fill(work.inputs, x, map, first + begin, begin, rows);
     inputs.interrupt = &interrupt;
     const auto tape = tangents_->engine->tape(rows, 1);
@@ -109,7 +111,8 @@ void EnergyDenoiser::pullback(In<double> x, Levels t, Index first, In<double> dx
       dx.row(begin + r) =
           (dx0.row(begin + r) - p.sigma * p.sigma * m.k * m.c_in * m.c_in * hessian_c.row(r).cast<double>()) / p.alpha;
     }
-  });
+  };
+  inference_->for_parts(x.rows(), Inference::Use::inference, one_part, &interrupt);
 }
 
 /// On the calling thread, before any parallel region: a schedule may be written in Python.

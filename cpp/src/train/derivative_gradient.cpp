@@ -30,7 +30,7 @@ void DerivativeGradient::run(Batch& batch, const Inputs<float>& inputs, Shards s
   const Index parameters = engine_->plan().parameter_count, team = std::min(threads(), shards.count);
   while (static_cast<Index>(tapes_.size()) < team) tapes_.push_back(engine_->tape(part_, directions_));
   if (dtheta != nullptr) rows_.setZero(shards.count, parameters);
-  parallel_for(shards.count, [&](Index i, Index slot) {
+  const auto one_shard = [&](Index i, Index slot) {
     const Index end = shards.first(i + 1);
     for (Index first = shards.first(i); first < end; first += part_) {
       const Index n = std::min(part_, end - first);
@@ -40,7 +40,8 @@ void DerivativeGradient::run(Batch& batch, const Inputs<float>& inputs, Shards s
                                  dtheta != nullptr ? rows_.row(i).data() : nullptr},
                                 probes, batch, first);
     }
-  });
+  };
+  parallel_for(shards.count, one_shard, inputs.interrupt);
   if (dtheta == nullptr) return;
   sum_shards<float>(rows_);
   std::copy_n(rows_.data(), parameters, dtheta);
