@@ -161,3 +161,12 @@ def test_what_makes_no_sense_is_refused_with_a_reason(act, message):
 def _fit(prediction, loss, size=2, out=None):
     net = sf.MLP(size, widths=(8,), out=out)
     sf.Diffusion(net, "vp", prediction=prediction).fit(sf.normal((8, size), seed=0), loss=loss, steps=1, batch_size=4)
+
+
+def test_metropolis_keeps_the_modes_of_an_energy():
+    """MALA at t = 0.1 with the energy's own density: most moves are accepted, and the weights stay."""
+    start = TRUTH.sample(1000, seed=8)
+    mala = sf.samplers.Langevin(step_size=0.05, t=0.1, metropolis=True)
+    path = Energies.get().sample(x_T=start, sampler=mala, steps=50, trajectory=True, progress=False)
+    assert 0.5 < path.accepted.mean() < 0.99
+    assert TRUTH.mode_weights(path.x[-1]) == pytest.approx(TRUTH.mode_weights(start), abs=0.05)

@@ -59,6 +59,12 @@ void EnergyDenoiser::energy(In<double> x, Levels t, Index first, std::span<doubl
   inference_->for_parts(x.rows(), Inference::Use::inference, one_part, &interrupt);
 }
 
+void EnergyDenoiser::log_density(In<double> x, Levels t, Index first, Out<double> log_p) const {
+  std::vector<double> E(static_cast<std::size_t>(x.rows()));
+  energy(x, t, first, E);
+  log_p = -InMap<double>(E.data(), x.rows(), 1);
+}
+
 void EnergyDenoiser::score(In<double> x, Levels t, Index first, Out<double> s) const {
   check_rows(x, t, first);
   const std::vector<Scales> map = scales(t);

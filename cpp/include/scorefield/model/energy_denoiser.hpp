@@ -31,6 +31,7 @@ class EnergyDenoiser final : public SmoothDenoiser {
   Index dimension() const override { return dimension_; }
   /// E of every row, up to one constant per level.
   void energy(In<double> x, Levels t, Index first, std::span<double> E) const;
+  void log_density(In<double> x, Levels t, Index first, Out<double> log_p) const override;  ///< -E
   void score(In<double> x, Levels t, Index first, Out<double> s) const override;
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override;
   void pullback(In<double> x, Levels t, Index first, In<double> dx0, Out<double> x0, Out<double> dx) const override;
