@@ -166,7 +166,7 @@ def _fit(prediction, loss, size=2, out=None):
 def test_metropolis_keeps_the_modes_of_an_energy():
     """MALA at t = 0.1 with the energy's own density: most moves are accepted, and the weights stay."""
     start = TRUTH.sample(1000, seed=8)
-    mala = sf.samplers.Langevin(step_size=0.05, t=0.1, metropolis=True)
+    mala = sf.samplers.Langevin(step_size=0.3, t=0.1, metropolis=True)
     path = Energies.get().sample(x_T=start, sampler=mala, steps=50, trajectory=True, progress=False)
     assert 0.5 < path.accepted.mean() < 0.99
     assert TRUTH.mode_weights(path.x[-1]) == pytest.approx(TRUTH.mode_weights(start), abs=0.05)
