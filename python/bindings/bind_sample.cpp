@@ -35,6 +35,11 @@ class StepView {
     for (const Evaluation& e : k().past) out.append(py::make_tuple(e.at.t, copy(e.x0)));
     return out;
   }
+  py::list past_eps() const {
+    py::list out;
+    for (const Evaluation& e : k().past) out.append(copy(eps_hat(e.x, e.x0, e.at)));
+    return out;
+  }
 
  private:
   Doubles ask(const Doubles& x, double t, Matrix<double> (Step::*question)(In<double>, const Level&) const) const {
@@ -53,8 +58,8 @@ class StepView {
 /// A sampler written in Python: step(StepView) -> x_s (n, D) float64.
 class PythonSampler final : public Sampler {
  public:
-  PythonSampler(py::object step, int order, int calls, bool stochastic, std::size_t history)
-      : step_(kept(std::move(step))), order_(order), calls_(calls), stochastic_(stochastic), history_(history) {}
+  PythonSampler(py::object step, int order, bool stochastic, std::size_t history)
+      : step_(kept(std::move(step))), order_(order), stochastic_(stochastic), history_(history) {}
   void step(const Step& k, Out<double> x) const override {
     const py::gil_scoped_acquire gil;
     const auto seen = std::make_shared<StepView>(k, x);
@@ -67,13 +72,13 @@ class PythonSampler final : public Sampler {
     x = InMap<double>(out.data(), x.rows(), x.cols());
   }
   int order() const override { return order_; }
-  int calls() const override { return calls_; }
   bool stochastic() const override { return stochastic_; }
   std::size_t history() const override { return history_; }
+  bool remembers_x() const override { return history_ > 0; }
 
  private:
   std::shared_ptr<py::object> step_;
-  int order_, calls_;
+  int order_;
   bool stochastic_;
   std::size_t history_;
 };
@@ -128,12 +133,13 @@ void register_python_sampler(py::module_& m) {
       .def_property_readonly("s", [](const StepView& v) { return v.k().s.t; })
       .def_property_readonly("steps_left", [](const StepView& v) { return v.k().steps_left; })
       .def_property_readonly("past", &StepView::past)
+      .def_property_readonly("past_eps", &StepView::past_eps)
       .def("denoise", &StepView::denoise, py::arg("x").noconvert(), py::arg("t"))
       .def("score", &StepView::score, py::arg("x").noconvert(), py::arg("t"))
       .def("noise", &StepView::noise, py::arg("draw"));
   py::class_<PythonSampler, Sampler, std::shared_ptr<PythonSampler>>(m, "PythonSampler")
-      .def(py::init<py::object, int, int, bool, std::size_t>(), py::arg("step"), py::arg("order"), py::arg("calls"),
-           py::arg("stochastic"), py::arg("history"));
+      .def(py::init<py::object, int, bool, std::size_t>(), py::arg("step"), py::arg("order"), py::arg("stochastic"),
+           py::arg("history"));
 }
 
 }  // namespace
@@ -142,6 +148,7 @@ void register_sample(py::module_& m) {
   py::class_<Sampler, std::shared_ptr<Sampler>>(m, "Sampler")
       .def_property_readonly("order", &Sampler::order)
       .def_property_readonly("calls", &Sampler::calls)
+      .def_property_readonly("extra_calls", &Sampler::extra_calls)
       .def_property_readonly("stochastic", &Sampler::stochastic)
       .def_property_readonly("history", &Sampler::history);
   register_samplers(m);

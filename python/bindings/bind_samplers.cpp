@@ -2,9 +2,16 @@
 #include "scorefield/sample/ancestral.hpp"
 #include "scorefield/sample/ddim.hpp"
 #include "scorefield/sample/ddim_inversion.hpp"
+#include "scorefield/sample/deis.hpp"
+#include "scorefield/sample/dpm2.hpp"
+#include "scorefield/sample/dpm_solver.hpp"
+#include "scorefield/sample/dpm_solver_ancestral.hpp"
 #include "scorefield/sample/dpm_solver_pp.hpp"
 #include "scorefield/sample/heun.hpp"
+#include "scorefield/sample/lms.hpp"
+#include "scorefield/sample/pndm.hpp"
 #include "scorefield/sample/renoise.hpp"
+#include "scorefield/sample/uni_pc.hpp"
 
 namespace scorefield::bindings {
 namespace {
@@ -22,13 +29,32 @@ void register_samplers(py::module_& m) {
   bind<Ancestral, Variance>(m, "Ancestral", py::arg("variance"));
   bind<Ddim, double>(m, "Ddim", py::arg("eta"));
   bind<DdimInversion>(m, "DdimInversion");
-  bind<DpmSolverPp, int>(m, "DpmSolverPp", py::arg("order"));
+  py::enum_<DeisVariable>(m, "DeisVariable").value("t", DeisVariable::t).value("log_rho", DeisVariable::log_rho);
+  bind<Deis, int, DeisVariable, int>(m, "Deis", py::arg("order"), py::arg("variable"), py::arg("lower_order_final"));
+  bind<Dpm2, bool>(m, "Dpm2", py::arg("ancestral"));
+  py::enum_<Predicts>(m, "Predicts").value("data", Predicts::data).value("noise", Predicts::noise);
+  bind<DpmSolver, int, Predicts>(m, "DpmSolver", py::arg("order"), py::arg("predicts"));
+  bind<DpmSolverAncestral>(m, "DpmSolverAncestral");
+  py::class_<DpmSolverPp, Sampler, std::shared_ptr<DpmSolverPp>>(m, "DpmSolverPp")
+      .def(py::init([](int order, Predicts predicts, bool heun, bool half_D2, int lower_order_final, bool stochastic) {
+             return std::make_shared<DpmSolverPp>(order,
+                                                  Multistep{predicts, heun, half_D2, lower_order_final, stochastic});
+           }),
+           py::arg("order"), py::kw_only(), py::arg("predicts"), py::arg("heun"), py::arg("half_D2"),
+           py::arg("lower_order_final"), py::arg("stochastic"));
   py::class_<Heun, Sampler, std::shared_ptr<Heun>>(m, "Heun").def(
       py::init([](double amount, double low, double high, double noise) {
         return std::make_shared<Heun>(Churn{amount, low, high, noise});
       }),
       py::arg("S_churn"), py::arg("S_tmin"), py::arg("S_tmax"), py::arg("S_noise"));
+  bind<Lms, int, bool>(m, "Lms", py::arg("order"), py::arg("extrapolates_to_zero"));
+  py::enum_<Pndm::Start>(m, "PndmStart")
+      .value("runge_kutta", Pndm::Start::runge_kutta)
+      .value("heun", Pndm::Start::heun);
+  bind<Pndm, Pndm::Start, bool>(m, "Pndm", py::arg("start"), py::arg("extrapolates_to_zero"));
   bind<Renoise>(m, "Renoise");
+  py::enum_<UniPc::B>(m, "UniPcB").value("bh1", UniPc::B::h).value("bh2", UniPc::B::e_h);
+  bind<UniPc, int, UniPc::B, int>(m, "UniPc", py::arg("order"), py::arg("B"), py::arg("lower_order_final"));
 }
 
 }  // namespace scorefield::bindings

@@ -220,6 +220,13 @@ def number(
     return result
 
 
+def switch(value: object, name: str) -> bool:
+    """Check that value is True or False (NumPy's count). Returns a bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {_shown(value)}")
+    return bool(value)
+
+
 def choice(value: object, name: str, names: Sequence[str]) -> str:
     """Check that value is one of `names`, case and `_` ignored. Returns the name as written in `names`."""
     if not isinstance(value, str):

@@ -21,7 +21,8 @@ def check_sampler(sampler: Sampler | str) -> None:
 
     * where the data are one point, a step to sigma = 0 ends in it, also as the only step;
     * the same seed gives the same bytes, and parts of a batch those of the whole;
-    * `calls` is the number of denoiser calls per step (the last, to sigma = 0, may need fewer);
+    * `calls` is the number of denoiser calls per step (the last, to sigma = 0, may need fewer), with `extra_calls` more
+      at the start of a run;
     * deterministic ones: the seed does not matter; a step of no length changes nothing; on N(mu, c^2), where the ODE's
       solution is x_s = alpha_s mu + sqrt(V_s / V_t) (x_t - alpha_t mu), the error falls at the stated order, less 0.3;
     * stochastic ones: another seed gives other samples, whose mean is that of the data.
@@ -103,7 +104,9 @@ def _check_calls(sampler: Sampler) -> None:
     run = _core.Sampling(sampler._bind(SCHEDULE, (2,)), denoiser, SCHEDULE._core, times, _start(4), 0, 0)
     run.advance(run.count)
     steps = int((np.diff(times) < 0).sum())  # a rising pair asks nothing
-    _law(asked == steps * sampler.calls, sampler, f"calls is {sampler.calls}, but {steps} steps asked {asked} times")
+    told = f"calls is {sampler.calls}" + (f" and extra_calls {sampler.extra_calls}" if sampler.extra_calls else "")
+    stated = steps * sampler.calls + sampler.extra_calls
+    _law(asked == stated, sampler, f"{told}, but {steps} steps asked {asked} times")
 
 
 def _check_no_length(sampler: Sampler) -> None:

@@ -11,11 +11,18 @@
 #include "scorefield/sample/annealed_langevin.hpp"
 #include "scorefield/sample/ddim.hpp"
 #include "scorefield/sample/ddim_inversion.hpp"
+#include "scorefield/sample/deis.hpp"
+#include "scorefield/sample/dpm2.hpp"
+#include "scorefield/sample/dpm_solver.hpp"
+#include "scorefield/sample/dpm_solver_ancestral.hpp"
 #include "scorefield/sample/dpm_solver_pp.hpp"
 #include "scorefield/sample/euler_maruyama.hpp"
 #include "scorefield/sample/heun.hpp"
+#include "scorefield/sample/lms.hpp"
+#include "scorefield/sample/pndm.hpp"
 #include "scorefield/sample/predictor_corrector.hpp"
 #include "scorefield/sample/renoise.hpp"
+#include "scorefield/sample/uni_pc.hpp"
 
 namespace scorefield {
 namespace {
@@ -26,12 +33,33 @@ std::vector<std::shared_ptr<const Sampler>> all_samplers() {
           std::make_shared<Ddim>(),
           std::make_shared<Ddim>(0.5),
           std::make_shared<Ddim>(1),
+          std::make_shared<Deis>(2),
+          std::make_shared<Deis>(3, DeisVariable::log_rho, 2),
+          std::make_shared<Dpm2>(),
+          std::make_shared<Dpm2>(true),
+          std::make_shared<DpmSolver>(1),
+          std::make_shared<DpmSolver>(2),
+          std::make_shared<DpmSolver>(3),
+          std::make_shared<DpmSolver>(2, Predicts::data),
+          std::make_shared<DpmSolver>(3, Predicts::data),
+          std::make_shared<DpmSolverAncestral>(),
           std::make_shared<DpmSolverPp>(1),
           std::make_shared<DpmSolverPp>(),
           std::make_shared<DpmSolverPp>(3),
-          std::make_shared<Renoise>(),
+          std::make_shared<DpmSolverPp>(3, Multistep{.predicts = Predicts::noise, .half_D2 = true}),
+          std::make_shared<DpmSolverPp>(2, Multistep{.heun = true, .lower_order_final = 1}),
+          std::make_shared<DpmSolverPp>(1, Multistep{.stochastic = true}),
+          std::make_shared<DpmSolverPp>(3, Multistep{.stochastic = true}),
           std::make_shared<Heun>(),
           std::make_shared<Heun>(Churn{10}),
+          std::make_shared<Lms>(4),
+          std::make_shared<Lms>(4, true),
+          std::make_shared<Pndm>(),
+          std::make_shared<Pndm>(Pndm::Start::heun, true),
+          std::make_shared<Renoise>(),
+          std::make_shared<UniPc>(1),
+          std::make_shared<UniPc>(3),
+          std::make_shared<UniPc>(2, UniPc::B::h, 1),
           std::make_shared<EulerMaruyama>(0),
           std::make_shared<EulerMaruyama>(),
           std::make_shared<PredictorCorrector>(),

@@ -9,7 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scorefield as sf
-from scorefield.samplers import DDIM, Ancestral, DPMSolverPP, Euler, EulerAncestral, Heun, Renoise
+from scorefield.samplers import (
+    DDIM,
+    DEIS,
+    DPM2,
+    LMS,
+    PNDM,
+    Ancestral,
+    DPMSolver,
+    DPMSolverPP,
+    Euler,
+    EulerAncestral,
+    Heun,
+    Renoise,
+    UniPC,
+)
 from scorefield.testing import check_sampler
 
 ALL = [
@@ -24,6 +38,34 @@ ALL = [
     Renoise(),
     Heun(),
     Heun(S_churn=20),
+    DPM2(),
+    DPM2(ancestral=True),
+    DPMSolver(1),
+    DPMSolver(2),
+    DPMSolver(3),
+    DPMSolver(2, variant="multistep", lower_order_final=1),
+    DPMSolver(3, variant="multistep"),
+    DPMSolverPP(2, solver="heun"),
+    DPMSolverPP(2, variant="singlestep"),
+    DPMSolverPP(3, variant="singlestep"),
+    DPMSolverPP(2, stochastic=True),
+    DPMSolverPP(3, stochastic=True),
+    DPMSolverPP(2, variant="singlestep", stochastic=True),
+    LMS(1),
+    LMS(2),
+    LMS(3),
+    LMS(4),
+    LMS(4, last="method"),
+    PNDM(),
+    PNDM("heun", last="method"),
+    DEIS(1),
+    DEIS(2),
+    DEIS(3),
+    DEIS(3, polynomial="log_rho"),
+    UniPC(1),
+    UniPC(2),
+    UniPC(3),
+    UniPC(2, "bh1", lower_order_final=1),
 ]
 
 

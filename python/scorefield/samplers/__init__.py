@@ -9,15 +9,21 @@ from collections.abc import Callable
 from scorefield._names import resolve
 from scorefield.samplers.ancestral import DDIM, Ancestral, Euler, EulerAncestral, Renoise
 from scorefield.samplers.base import Sampler, Step
+from scorefield.samplers.exponential import DPMSolver, DPMSolverPP
 from scorefield.samplers.langevin import AnnealedLangevin, Langevin
-from scorefield.samplers.multistep import DPMSolverPP
-from scorefield.samplers.singlestep import Heun
+from scorefield.samplers.multistep import DEIS, LMS, PNDM, UniPC
+from scorefield.samplers.singlestep import DPM2, Heun
 from scorefield.samplers.stochastic import EulerMaruyama, PredictorCorrector, Restart
 
 __all__ = [
     "DDIM",
+    "DEIS",
+    "DPM2",
+    "LMS",
+    "PNDM",
     "Ancestral",
     "AnnealedLangevin",
+    "DPMSolver",
     "DPMSolverPP",
     "Euler",
     "EulerAncestral",
@@ -29,21 +35,28 @@ __all__ = [
     "Restart",
     "Sampler",
     "Step",
+    "UniPC",
 ]
 
 SAMPLERS: dict[str, Callable[..., Sampler]] = {
     "Ancestral": Ancestral,
     "AnnealedLangevin": AnnealedLangevin,
     "DDIM": DDIM,
+    "DEIS": DEIS,
+    "DPM2": DPM2,
+    "DPMSolver": DPMSolver,
     "DPMSolverPP": DPMSolverPP,
     "Euler": Euler,
     "EulerAncestral": EulerAncestral,
     "EulerMaruyama": EulerMaruyama,
     "Heun": Heun,
+    "LMS": LMS,
     "Langevin": Langevin,
+    "PNDM": PNDM,
     "PredictorCorrector": PredictorCorrector,
     "Renoise": Renoise,
     "Restart": Restart,
+    "UniPC": UniPC,
 }
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["DDIM", "Ancestral", "Euler", "EulerAncestral", "Renoise"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ancestral(CoreSampler):
     """Ancestral sampling of DDPM, on any subsequence of steps; by default all T (1000 where time is continuous).
 
@@ -41,7 +41,7 @@ class Ancestral(CoreSampler):
         return schedule.T or 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DDIM(CoreSampler):
     """DDIM: deterministic at eta = 0, ancestral sampling at eta = 1.
 
@@ -72,7 +72,7 @@ def EulerAncestral() -> DDIM:  # noqa: N802
     return DDIM(1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Renoise(CoreSampler):
     """Denoise to the end, then noise again to the next level with fresh noise. For few steps: many lose variance.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,11 @@ class Step:
         """First answers (level, x0) of earlier steps, latest first; at most `Sampler.history` of them."""
         return [(self.schedule.at(t), x0.reshape(self._shape)) for t, x0 in self._core.past]
 
+    @property
+    def past_eps(self) -> list[Array]:
+        """The same answers as noise, eps_hat (n, *shape): what linear multistep methods combine."""
+        return [eps.reshape(self._shape) for eps in self._core.past_eps]
+
     def denoise(self, x: ArrayLike, t: float | Level) -> Array:
         """Ask for x0_hat at (x, t): one network call; returns (n, *shape)."""
         answer: Array = self._core.denoise(self._rows(x), _time(t))
@@ -73,7 +79,8 @@ class Sampler:
     """Base of samplers, and of your own: give `step`, and say what is true of it.
 
     order : of the error in the step size.   calls : denoiser calls per step.   stochastic : whether it draws noise.
-    history : how many earlier answers `step` finds in ``k.past``.
+    history : how many earlier answers `step` finds in ``k.past``.   extra_calls : those that a run's start takes beyond
+    `calls` per step.
 
     >>> class Plain(Sampler):
     ...     def step(self, k):
@@ -89,6 +96,11 @@ class Sampler:
     def calls(self) -> int:
         """Denoiser calls per step, an int."""
         return 1
+
+    @property
+    def extra_calls(self) -> int:
+        """Denoiser calls of a run's first steps beyond that, an int."""
+        return 0
 
     @property
     def stochastic(self) -> bool:
@@ -114,7 +126,7 @@ class Sampler:
             )
             return x_s.reshape(len(x_s), -1)
 
-        return _core.PythonSampler(step, self.order, self.calls, self.stochastic, self.history)
+        return _core.PythonSampler(step, self.order, self.stochastic, self.history)
 
     def _default_steps(self, schedule: Schedule) -> int:
         return 50
@@ -140,13 +152,18 @@ class Sampler:
 
 
 class CoreSampler(Sampler):
-    """A sampler whose formula is the core's."""
+    """A sampler whose formula is the core's: a frozen dataclass without repr, its first field the one always shown."""
 
     def _core(self) -> Any:
         raise NotImplementedError
 
     def _bind(self, schedule: Schedule, shape: tuple[int, ...]) -> Any:
         return self._core()
+
+    def __repr__(self) -> str:
+        own = fields(self)  # type: ignore[arg-type]  # a dataclass, as every sampler of the core
+        shown = [f for i, f in enumerate(own) if i == 0 or getattr(self, f.name) != f.default]
+        return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in shown)})"
 
     @property
     def order(self) -> int:
@@ -157,6 +174,11 @@ class CoreSampler(Sampler):
     def calls(self) -> int:
         """Denoiser calls per step, an int."""
         return int(self._core().calls)
+
+    @property
+    def extra_calls(self) -> int:
+        """Denoiser calls of a run's first steps beyond that, an int."""
+        return int(self._core().extra_calls)
 
     @property
     def stochastic(self) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["AnnealedLangevin", "Langevin"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AnnealedLangevin(CoreSampler):
     """Langevin dynamics at every level of the grid, from much noise to little, and a last denoising: the sampler of
     NCSN. By default all levels of a ladder (1000 where time is continuous).
@@ -53,7 +53,7 @@ class AnnealedLangevin(CoreSampler):
         return schedule.T or 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Langevin(CoreSampler):
     """Langevin dynamics at one noise level, for any score or energy; 1000 steps by default, from x_T, which is normal
     unless given.

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from scorefield import _core
-from scorefield._arrays import number
+from scorefield._arrays import number, switch
 from scorefield.samplers.base import CoreSampler, set_fields
 
-__all__ = ["Heun"]
+__all__ = ["DPM2", "Heun"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Heun(CoreSampler):
     """Heun's method of EDM, order 2 with two calls per step, and its churn: noise put back before each step.
 
@@ -43,3 +43,25 @@ class Heun(CoreSampler):
 
     def _core(self) -> Any:
         return _core.Heun(self.S_churn, self.S_tmin, self.S_tmax, self.S_noise)
+
+
+@dataclass(frozen=True, repr=False)
+class DPM2(CoreSampler):
+    """DPM2: the midpoint rule in log(sigma / alpha), order 2 with two calls per step.
+
+    ancestral : steps down to less noise than asked for and puts fresh noise back, as `EulerAncestral` does; order 1.
+
+    A step to sigma = 0 returns x0_hat. Source: Karras et al. 2022, section 3, with the geometric mean as middle; both
+    forms are known from k-diffusion (diffusers: KDPM2DiscreteScheduler, KDPM2AncestralDiscreteScheduler); theory 7.
+
+    >>> DPM2().order, DPM2(ancestral=True).stochastic
+    (2, True)
+    """
+
+    ancestral: bool = False
+
+    def __post_init__(self) -> None:
+        set_fields(self, ancestral=switch(self.ancestral, "ancestral"))
+
+    def _core(self) -> Any:
+        return _core.Dpm2(self.ancestral)

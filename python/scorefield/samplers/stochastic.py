@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["EulerMaruyama", "PredictorCorrector", "Restart"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EulerMaruyama(CoreSampler):
     """Euler-Maruyama on the reverse SDE of any schedule; 1000 steps by default.
 
@@ -45,7 +45,7 @@ class EulerMaruyama(CoreSampler):
         return 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PredictorCorrector(CoreSampler):
     """A step of the reverse SDE, then steps of Langevin dynamics at the level reached; 1000 steps by default.
 
@@ -81,7 +81,7 @@ class PredictorCorrector(CoreSampler):
         return 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Restart(CoreSampler):
     """Heun's method that goes back from t_min up to t_max by fresh noise, and down again, K times.
 

@@ -14,6 +14,7 @@ namespace scorefield {
 struct Evaluation {
   Level at;
   Matrix<double> x0;
+  Matrix<double> x;  ///< where it was asked; kept only for samplers that remembers_x()
 };
 
 /// Everything that one step may read. A sampler is a formula in these letters and keeps nothing of its own.
@@ -42,7 +43,7 @@ class Step {
   Matrix<double> denoise(In<double> x, const Level& p) const {
     Matrix<double> x0(x.rows(), x.cols());
     denoiser_.denoise(x, {&p, 1}, first_, x0);
-    if (first_evaluation.x0.size() == 0) first_evaluation = {p, x0};
+    if (first_evaluation.x0.size() == 0) first_evaluation = {p, x0, keeps_x ? Matrix<double>(x) : Matrix<double>()};
     return x0;
   }
   Matrix<double> score(In<double> x, const Level& p) const {
@@ -66,6 +67,7 @@ class Step {
     return {from, to, past, steps, steps_left, schedule, noise, denoiser_, first_};
   }
   mutable Evaluation first_evaluation;  ///< kept by the loop
+  bool keeps_x = false;                 ///< whether later steps want its x too
   mutable Matrix<double> accepted;  ///< (N, 1) of 0 and 1, set by methods that accept or reject; counted by the loop
 
  private:
@@ -81,8 +83,10 @@ class Sampler {
   virtual void step(const Step& k, Out<double> x) const = 0;
   /// How many earlier evaluations `step` reads: 0 for one-step methods, p - 1 for a multistep method of order p.
   virtual std::size_t history() const { return 0; }
-  virtual int order() const = 0;           ///< of the error in the step, measured by the law suite
-  virtual int calls() const { return 1; }  ///< denoiser calls per step
+  virtual bool remembers_x() const { return false; }  ///< reads where they were asked too, `past[i].x`
+  virtual int order() const = 0;                      ///< of the error in the step, measured by the law suite
+  virtual int calls() const { return 1; }             ///< denoiser calls per step
+  virtual int extra_calls() const { return 0; }       ///< those of a run's first steps beyond that
   virtual bool stochastic() const { return false; }
   /// True: a rising pair of times is a step of this method (inversion), not a draw from q(x_s | x_t).
   virtual bool rises() const { return false; }
