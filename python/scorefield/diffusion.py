@@ -49,7 +49,7 @@ class Diffusion(Trainable, BaseDenoiser):
     net : the network, one output per input number.   schedule : object or name, for instance
     ``schedules.Cosine(1000)``.
     prediction : what the network puts out: "x0", "eps", "score", "v", "flow", "edm" or "energy" (one number, out=1, of
-    which the score is the derivative in x). None: edm for `EDM`, flow for `RectifiedFlow`, v where 1/alpha_T > 1000
+    which the score is the derivative in x). None: edm for `EDM`, flow for `RectifiedFlow`, v where 1/alpha_T > 300
     (`Cosine`, `Sigmoid`), score for `Single`, else eps.
     scale : None: the data are near mean 0 and deviation 1 (images in [-1, 1]) already. "standard": each column
     (vectors) or channel (images, sequences) is brought there by the first `fit`. (shift, scale): x becomes (x -
@@ -60,7 +60,7 @@ class Diffusion(Trainable, BaseDenoiser):
     average of the weights over the training steps (EMA); ``model.raw`` is the same model without.
 
     Raises ValueError where the prediction cannot exist (eps or score at alpha_T = 0, edm where alpha is not 1) and
-    warns (ScheduleWarning) where an error of the network would be enlarged a thousand times.
+    warns (ScheduleWarning) where an error of the network would be enlarged more than 300 times.
 
     Example
     -------

@@ -6,9 +6,9 @@ from scorefield import _core
 from scorefield._arrays import choice
 from scorefield.errors import ScheduleWarning
 from scorefield.schedules import EDM, RectifiedFlow, Schedule, Single
+from scorefield.schedules.diagnosis import HIGH_GAIN
 
 PREDICTIONS = ("x0", "eps", "score", "v", "flow", "edm", "energy")
-LARGEST_GAIN = 1000.0  #: of an error in eps at the last time, 1 / alpha_T
 
 
 def check_prediction(prediction: str | None, schedule: Schedule) -> str:
@@ -18,7 +18,7 @@ def check_prediction(prediction: str | None, schedule: Schedule) -> str:
         prediction = _usual(schedule, alpha)
     kind = choice(prediction, "prediction", PREDICTIONS)
     _core.require_serves(kind, schedule._core)
-    if kind in ("eps", "score", "energy") and alpha * LARGEST_GAIN < 1:
+    if kind in ("eps", "score", "energy") and alpha * HIGH_GAIN < 1:
         warnings.warn(
             f"{schedule} ends at alpha = {alpha:.3g}: sampling enlarges an error of {kind} there {1 / alpha:.0f} times "
             "in x0_hat; use prediction='v' or 'x0', or clip while sampling",
@@ -32,4 +32,4 @@ def _usual(schedule: Schedule, alpha: float) -> str:
     for kind, name in ((EDM, "edm"), (RectifiedFlow, "flow"), (Single, "score")):
         if isinstance(schedule, kind):
             return name
-    return "v" if alpha * LARGEST_GAIN < 1 else "eps"
+    return "v" if alpha * HIGH_GAIN < 1 else "eps"

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 from diffusion_cases import IMAGES, LABELS, POINTS, QUIET, images, points, same
+from schedule_cases import Quadratic
 
 import scorefield as sf
 
@@ -21,6 +22,7 @@ import scorefield as sf
         (sf.schedules.Sigmoid(1000), "v"),
         (sf.schedules.Linear(1000).zero_terminal_snr(), "v"),
         (sf.schedules.VP(), "eps"),
+        (Quadratic(), "v"),  # of one's own; 1/alpha_T = 500
         (sf.schedules.RectifiedFlow(), "flow"),
         (sf.schedules.EDM(), "edm"),
         (sf.schedules.VE(), "eps"),

@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
+from schedule_cases import Quadratic
 
 import scorefield as sf
 
@@ -302,3 +303,68 @@ def test_training_that_survives(tmp_path, widths, scale):
         model.fit(x, steps=1000, lr=1e30, **QUIET)
     assert np.isfinite(model.sample(4, steps=10)).all()
     assert np.abs(model.net.theta).max() < 1e3
+
+
+# ---- samplers, schedules and losses of one's own
+
+
+class Midpoint(sf.Sampler):
+    """Explicit midpoint rule for du/dn = (u - x0_hat)/n, with u = x/alpha and n = sigma/alpha."""
+
+    order, calls, stochastic = 2, 2, False
+
+    def step(self, k):
+        n, n_s = k.t.sigma / k.t.alpha, k.s.sigma / k.s.alpha
+        u = k.x / k.t.alpha
+        mid = k.schedule.at(k.schedule.time_of(log_snr=-2 * np.log((n + n_s) / 2)))
+        u_mid = u + ((n + n_s) / 2 - n) * (u - k.x0) / n
+        slope = (u_mid - k.denoise(mid.alpha * u_mid, mid.t)) / ((n + n_s) / 2)
+        return k.s.alpha * (u + (n_s - n) * slope)
+
+
+class Huber(sf.Loss):
+    def __call__(self, y, target, level):
+        r = y - target
+        value = np.where(abs(r) < 1, 0.5 * r**2, abs(r) - 0.5)
+        return value.reshape(len(r), -1).mean(1), np.clip(r, -1, 1) / r[0].size
+
+
+def test_laws_for_what_users_write():
+    sf.testing.check_sampler(Midpoint())  # measures order 2 among others
+    sf.testing.check_schedule(Quadratic())
+    sf.testing.check_loss(Huber())
+
+
+@pytest.mark.parametrize(
+    ("widths", "words", "near"),
+    [
+        ((64, 64), {"steps": 600, "lr": 3e-3, "ema": 0.99}, 0.2),
+        pytest.param((128, 128, 128), {"steps": 3000}, 0.12, marks=LONG),
+    ],
+    ids=["short", "long"],
+)
+def test_schedule_loss_and_sampler_of_ones_own_train_and_sample(widths, words, near):
+    """Near to fresh moons (a Gaussian: 0.25) by the own sampler; every other one runs on the own schedule as well."""
+    x, _ = sf.datasets.moons(4000)
+    fresh, _ = sf.datasets.moons(2000, seed=1)
+    model = sf.Diffusion(sf.MLP(2, widths=widths), Quadratic()).fit(x, loss=Huber(), **words, **QUIET)
+    for sampler in (Midpoint(), "dpm_solver_pp", "ddim"):
+        assert sf.metrics.sliced_wasserstein(model.sample(2000, sampler=sampler, steps=20, **QUIET), fresh) < near
+    for sampler in ("ancestral", "heun", "renoise"):
+        assert np.isfinite(model.sample(50, sampler=sampler, steps=20, **QUIET)).all()
+
+
+def test_a_training_loop_by_hand():
+    """Forward, backward and optimiser bring the eps-loss from about 1 to below 0.6."""
+    x, _ = sf.datasets.moons(256)
+    schedule, net, adam = Quadratic(), sf.MLP(2, widths=(64, 64)), sf.optim.Adam(lr=1e-3)
+    assert sf.gradcheck(net) < 1e-6
+    theta, state, losses = net.theta, adam.init(net.theta), []
+    for step in range(500):
+        noise, t = sf.normal((256, 2), seed=step), np.random.default_rng(step).uniform(0.01, 0.99, 256)
+        y, tape = net.forward(schedule.add_noise(x, t, noise), t, theta=theta)
+        _, dtheta = net.backward(tape, 2 * (y - noise) / noise.size)
+        theta, state = adam.step(theta, dtheta, state)
+        losses.append(np.mean((y - noise) ** 2))
+    assert losses[0] > 0.9
+    assert losses[-1] < 0.6

@@ -1,9 +1,11 @@
 #pragma once
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "scorefield/process/denoiser.hpp"
 #include "scorefield/process/mixture.hpp"
+#include "scorefield/schedule/schedule.hpp"
 
 namespace scorefield {
 
@@ -12,6 +14,8 @@ class ExactDenoiser final : public SmoothDenoiser {
  public:
   /// labels: component of each sample from global sample `start` on; empty: no sample has one.
   explicit ExactDenoiser(Mixture mixture, std::vector<Index> labels = {}, Index start = 0);
+  /// As one writes it who has a schedule at hand. Levels say all that a mixture must know: it is the same for any.
+  ExactDenoiser(Mixture mixture, const Schedule&) : ExactDenoiser(std::move(mixture)) {}
 
   Index dimension() const override { return mixture_.dimension(); }
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override {
