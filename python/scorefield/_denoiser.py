@@ -20,6 +20,7 @@ from scorefield.guidance import Guidance, resolve_guidance
 from scorefield.samplers import Sampler, resolve_sampler
 from scorefield.sampling import Clip, Loop, Plan, Recorder, checked_start, clipped, run_dtype
 from scorefield.schedules import Schedule
+from scorefield.schedules.diagnosis import warn_of_start
 from scorefield.trajectory import SampleEvent, Trajectory
 
 Callback = Callable[[SampleEvent], object]
@@ -313,6 +314,8 @@ class BaseDenoiser(ABC):
 
         make(0, 1)  # what cannot be bound or clipped is refused now
         times = sampler._times(self.schedule, steps, grid)
+        if state is None:
+            warn_of_start(self.schedule, times)
         decode, number = self._decode, seed_number(seed)
         return Plan(sampler, make, self.schedule, times, count, self.shape, state, dtype, decode, number, first)
 

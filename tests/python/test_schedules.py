@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -243,6 +244,54 @@ def test_the_diagnosis_names_what_matters():
     assert "alpha is 0" in Linear().zero_terminal_snr().diagnose().advice
     assert "larger last sigma" in Geometric(5, 0.1, 2.0).diagnose().advice
     assert Single().diagnose().advice == ""
+
+
+def test_the_diagnosis_counts_clipped_betas_that_are_more_than_the_end():
+    assert "clipped, so the formula is left" in Cosine(1000, beta_clip=0.01).diagnose().advice
+    assert "clipped" not in Cosine(1000).diagnose().advice
+
+
+@pytest.mark.parametrize(
+    ("schedule", "grid", "steps", "found"),
+    [
+        (EDM(), "linspace", 20, r"A gap: the step from t = 4 to 0 turns 98% of the variance"),
+        (Linear(), [1000, 900, 50, 0], None, r"A gap: the step from t = 900 to 50"),
+        (Linear(), "leading", 2, r"begins at t = 501 with snr = 0\.08.*begin at t_max = 1000, or give x_T"),
+        (Linear(), [1000, 500, 200], None, r"ends at t = 200, where noise of deviation 0\.7\d is left: end it at 0"),
+        (VP(), "quadratic", 20, None),
+        (VP(), [1, 0], None, None),  # who takes one step knows
+    ],
+)
+def test_the_diagnosis_finds_gaps_in_a_grid(schedule, grid, steps, found):
+    """A gap is one step's share of all that noise turns into data: closed forms of the levels, no runs."""
+    advice = schedule.diagnose(grid, steps).advice
+    assert (advice == "") if found is None else re.search(found, advice)
+
+
+@pytest.mark.parametrize("schedule", [s for s in KNOWN if s.T is None or s.T >= 10], ids=name)
+def test_the_default_grid_has_no_gaps(schedule):
+    found = schedule.diagnose(steps=10)
+    assert 0.1 <= found.largest_step < 0.5
+    assert "grid" not in found.advice
+    assert "gap" not in found.advice
+    assert f"largest step {found.largest_step:.2g}" in str(found)
+    assert schedule.diagnose().largest_step is None
+
+
+def test_the_largest_step_of_straight_paths():
+    """Rectified flow with data of deviation 1 at t = 1, 1/2, 0: t^2 / (t^2 + (1 - t)^2) = 1, 1/2, 0."""
+    assert RectifiedFlow().diagnose([1, 0.5, 0]).largest_step == pytest.approx(0.5, rel=1e-12)
+
+
+def test_a_start_from_pure_noise_where_the_data_show_is_flagged_at_the_callers_line():
+    exact = sf.GaussianMixture([[0.0]], stds=1.0).denoiser(Linear())
+    with pytest.warns(sf.ScheduleWarning, match=r"begins at t = 501 with snr = 0\.08") as caught:
+        exact.sample(2, grid="leading", steps=2)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exact.sample(x_T=np.zeros((2, 1)), grid="leading", steps=2)  # who gives x_T knows where it lies
+        exact.sample(2, grid="leading", steps=20)
 
 
 # ---- schedules written in Python
