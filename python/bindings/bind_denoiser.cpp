@@ -5,6 +5,7 @@
 #include "scorefield/process/differenced.hpp"
 #include "scorefield/process/exact_denoiser.hpp"
 #include "scorefield/process/prediction.hpp"
+#include "scorefield/process/retimed.hpp"
 #include "scorefield/schedule/schedule.hpp"
 
 namespace scorefield::bindings {
@@ -169,10 +170,15 @@ void register_denoiser(py::module_& m) {
            }),
            py::arg("inner"), py::arg("low").noconvert(), py::arg("high").noconvert());
   py::class_<DynamicThreshold, Denoiser, std::shared_ptr<DynamicThreshold>>(m, "DynamicThreshold")
-      .def(py::init([](std::shared_ptr<Denoiser> inner, const Doubles& shift, const Doubles& scale) {
-             return std::make_shared<DynamicThreshold>(std::move(inner), row(shift), row(scale));
+      .def(py::init([](std::shared_ptr<Denoiser> inner, const Doubles& shift, const Doubles& scale, double quantile,
+                       double largest) {
+             return std::make_shared<DynamicThreshold>(std::move(inner), row(shift), row(scale), quantile, largest);
            }),
-           py::arg("inner"), py::arg("shift").noconvert(), py::arg("scale").noconvert());
+           py::arg("inner"), py::arg("shift").noconvert(), py::arg("scale").noconvert(), py::arg("quantile"),
+           py::arg("largest"));
+  py::class_<Retimed, Denoiser, std::shared_ptr<Retimed>>(m, "Retimed")
+      .def(py::init<std::shared_ptr<Denoiser>, std::vector<double>, std::vector<double>>(), py::arg("inner"),
+           py::arg("times"), py::arg("told"));
   py::class_<ClassifierFree, Denoiser, std::shared_ptr<ClassifierFree>>(m, "ClassifierFree")
       .def(py::init([](std::shared_ptr<Denoiser> conditional, std::shared_ptr<Denoiser> unconditional, double w,
                        double rescale, double low, double high) {

@@ -27,7 +27,7 @@ void bind(py::module_& m, const char* name, const Extra&... extra) {
 void register_samplers(py::module_& m) {
   py::enum_<Variance>(m, "Variance").value("beta_tilde", Variance::beta_tilde).value("beta", Variance::beta);
   bind<Ancestral, Variance>(m, "Ancestral", py::arg("variance"));
-  bind<Ddim, double>(m, "Ddim", py::arg("eta"));
+  bind<Ddim, double, std::optional<double>>(m, "Ddim", py::arg("eta"), py::arg("clip"));
   bind<DdimInversion>(m, "DdimInversion");
   py::enum_<DeisVariable>(m, "DeisVariable").value("t", DeisVariable::t).value("log_rho", DeisVariable::log_rho);
   bind<Deis, int, DeisVariable, int>(m, "Deis", py::arg("order"), py::arg("variable"), py::arg("lower_order_final"));

@@ -17,7 +17,10 @@ from scorefield._version import __version__
 from scorefield.errors import DataWarning, FormatError, NonFiniteError, ScheduleWarning, ScorefieldWarning
 from scorefield.machine import build_info, get_num_threads, set_num_threads
 
-_MODULES = ("schedules", "grids", "samplers", "guidance", "losses", "optim", "metrics", "datasets", "plot", "testing")
+_MODULES = (
+    *("schedules", "grids", "samplers", "guidance", "losses", "optim", "metrics", "datasets", "plot", "testing"),
+    "diffusers",
+)
 _HOMES = {  # module -> the names that `sf` offers from it
     "checkpoint": ("load",),
     "classifier": ("Classifier",),
@@ -34,6 +37,7 @@ _HOMES = {  # module -> the names that `sf` offers from it
     "run": ("Run",),
     "samplers": ("Sampler",),
     "schedules": ("Schedule",),
+    "thresholding": ("DynamicThreshold",),
     "trajectory": ("Trajectory",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

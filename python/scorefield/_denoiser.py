@@ -15,7 +15,7 @@ from scorefield._progress import Progress, reporting
 from scorefield.conditions import Condition, Conditions, read_conditions
 from scorefield.conversion import convert
 from scorefield.errors import NonFiniteError
-from scorefield.grids import Grid, resolve_times
+from scorefield.grids import Explicit, Grid, resolve_times
 from scorefield.guidance import Guidance, resolve_guidance
 from scorefield.samplers import Sampler, resolve_sampler
 from scorefield.sampling import Clip, Loop, Plan, Recorder, checked_start, clipped, run_dtype
@@ -169,7 +169,8 @@ class BaseDenoiser(ABC):
         ladders of sigmas, else 50.
         grid : times of the run: object, name, or an array of falling times; None: what suits the schedule.
         x_T : (n, *shape) the state at grid[0]; None: sigma(grid[0]) times the numbers of `sf.normal(seed=, start=)`.
-        clip : hold x0_hat in [-c, c], in (lo, hi), or by "dynamic" thresholding (Imagen), in the units of the data.
+        clip : hold x0_hat in [-c, c], in (lo, hi), or by "dynamic" thresholding (Imagen) or a `DynamicThreshold`,
+        in the units of the data.
         seed, start : row i depends on (seed, start + i) alone: ``sample(100)`` is ``sample(60)`` followed by
         ``sample(40, start=60)``, bit for bit, on any number of threads.
         trajectory : return the path.   every : steps between kept states and callbacks; the last is always among them.
@@ -310,6 +311,7 @@ class BaseDenoiser(ABC):
         def make(begin: int, end: int) -> Any:
             spread = given.spread(end - begin, first + begin, dtype, cycle=True)
             bound = guidance._join(lambda: self._bind(spread), lambda: self._bind(spread.dropped()))
+            bound = grid._tell(bound) if isinstance(grid, Explicit) else bound
             return clipped(bound, clip, self._encode, self.shape)
 
         make(0, 1)  # what cannot be bound or clipped is refused now

@@ -17,6 +17,7 @@ from scorefield.schedules.base import Schedule
 
 __all__ = [
     "Beta",
+    "Explicit",
     "Exponential",
     "Grid",
     "Karras",
@@ -204,6 +205,44 @@ class Beta(CoreGrid):
         _core.grids.beta_quantile(self.alpha, self.beta, 0.5)  # checks the shape
 
 
+@dataclass(frozen=True)
+class Explicit(Grid):
+    """Times of your own, and if you wish what the network is told at them, while the noise levels stay theirs.
+
+    times : (S + 1,) falling.   told : (t, time told) pairs, falling; linear between them. Published samplers round
+    what they tell the network but not the levels that they step between; with `told` their numbers can be had.
+
+    >>> from scorefield.schedules import Linear
+    >>> Explicit((900.4, 300.2, 0.0), told=((900.4, 900.0), (300.2, 300.0)))(Linear(1000), 2)
+    array([900.4, 300.2,   0. ])
+    """
+
+    times: npt.ArrayLike
+    told: Any = ()
+
+    def __post_init__(self) -> None:
+        times = real_array(self.times, "times", shape=("S + 1",), dtype=np.float64)
+        pairs = real_array(self.told, "told", dtype=np.float64, empty=True).reshape(-1, 2)
+        if (np.diff(pairs[:, 0]) >= 0).any():
+            raise ValueError("told must be pairs (t, time told) whose t fall")
+        object.__setattr__(self, "times", tuple(times.tolist()))
+        object.__setattr__(self, "told", tuple(map(tuple, pairs.tolist())))
+
+    def _times(self, schedule: Any, steps: int) -> Times:
+        times = np.array(self.times, np.float64)
+        if steps != len(times) - 1:
+            raise ValueError(f"grid holds the {len(times) - 1} steps already, so steps={steps} cannot be given as well")
+        _core.grids.require_falling(schedule, times.tolist())
+        return times
+
+    def _tell(self, denoiser: Any) -> Any:
+        """The core's denoiser, told what is to be told."""
+        if not self.told:
+            return denoiser
+        times, told = zip(*self.told, strict=True)
+        return _core.Retimed(denoiser, list(times), list(told))
+
+
 GRIDS = {
     cls.__name__: cls
     for cls in (Trailing, Leading, Linspace, Quadratic, LogSNR, Karras, Exponential, PolyExponential, Beta)
@@ -227,6 +266,8 @@ def resolve_times(
     if grid is None or isinstance(grid, Grid | str):
         known: Any = Grid  # an abstract class stands for its subclasses
         maker: Grid = default_grid(schedule) if grid is None else resolve(grid, "grid", known, GRIDS)
+        if isinstance(maker, Explicit):
+            default = len(np.asarray(maker.times)) - 1
         return maker(schedule, default if steps is None else steps)
     if steps is not None:
         raise ValueError(

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scorefield import _core
 from scorefield._arrays import Array, number, real_array
 from scorefield.noise import normal
+from scorefield.thresholding import DynamicThreshold
 from scorefield.trajectory import SampleEvent, Trajectory
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from scorefield.schedules import Schedule
 
 LARGEST_STATE = 1 << 25  # numbers of x that one run of the loop holds; longer batches go through it in parts
-Clip = float | tuple[float, float] | str | None
+Clip = float | tuple[float, float] | str | DynamicThreshold | None
 Decode = Callable[[Array], Array]
 
 
@@ -149,7 +150,7 @@ class Recorder:
 
 
 def clipped(denoiser: Any, clip: Clip, encode: Callable[[Array], Array], shape: tuple[int, ...]) -> Any:
-    """Give the core's denoiser with x0_hat clipped: at c, (lo, hi) or "dynamic", all in the units of the data."""
+    """Give the core's denoiser with x0_hat clipped: at c, (lo, hi), "dynamic" or a threshold, in the data's units."""
     if clip is None:
         return denoiser
     ones = np.ones(shape)
@@ -157,7 +158,9 @@ def clipped(denoiser: Any, clip: Clip, encode: Callable[[Array], Array], shape: 
     if isinstance(clip, str):
         if clip != "dynamic":
             raise ValueError(f'clip must be None, a number c > 0, (lo, hi) or "dynamic", got {clip!r}')
-        return _core.DynamicThreshold(denoiser, -zero / (one - zero), 1 / (one - zero))
+        clip = DynamicThreshold()
+    if isinstance(clip, DynamicThreshold):
+        return _core.DynamicThreshold(denoiser, -zero / (one - zero), 1 / (one - zero), clip.quantile, clip.largest)
     low, high = _bounds(clip)
     return _core.Clipped(denoiser, zero + low * (one - zero), zero + high * (one - zero))
 

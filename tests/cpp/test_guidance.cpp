@@ -115,6 +115,10 @@ TEST(DynamicThreshold, ShrinksSamplesWhoseQuantileIsAboveOne) {
   const RowVector<double> zero{{0}}, one{{1}};
   EXPECT_EQ(ask(DynamicThreshold(inner, zero, one, 0.5), points()),
             (Matrix<double>(2, 3) << 0.5, -1, 1, 0.5, 0.25, -1).finished());
+  // no threshold above 1.25: 2 becomes 1.25
+  EXPECT_EQ(ask(DynamicThreshold(inner, zero, one, 0.5, 1.25), points()),
+            (Matrix<double>(2, 3) << 0.8, -1, 1, 0.5, 0.25, -1).finished());
+  EXPECT_THROW(DynamicThreshold(inner, zero, one, 0.5, 0.5), std::invalid_argument);
   // quantile 0.75 lies half way between 2 and 3
   EXPECT_EQ(ask(DynamicThreshold(inner, zero, one, 0.75), points().topRows(1)),
             (Matrix<double>(1, 3) << 0.4, -0.8, 1).finished());

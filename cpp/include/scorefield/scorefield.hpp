@@ -61,6 +61,7 @@
 #include "scorefield/process/mixture.hpp"
 #include "scorefield/process/precondition.hpp"
 #include "scorefield/process/prediction.hpp"
+#include "scorefield/process/retimed.hpp"
 #include "scorefield/process/time_sampler.hpp"
 #include "scorefield/process/weighting.hpp"
 #include "scorefield/sample/ancestral.hpp"

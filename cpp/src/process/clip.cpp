@@ -54,12 +54,14 @@ void Clipped::score(In<double> x, Levels t, Index first, Out<double> s) const {
 }
 
 DynamicThreshold::DynamicThreshold(std::shared_ptr<const Denoiser> inner, RowVector<double> shift,
-                                   RowVector<double> scale, double q)
+                                   RowVector<double> scale, double q, double largest)
     : inner_(std::move(inner)),
       shift_(for_features(std::move(shift), inner_->dimension(), "shift")),
       scale_(for_features(std::move(scale), inner_->dimension(), "scale")),
-      quantile_(q) {
+      quantile_(q),
+      largest_(largest) {
   require(0 < q && q <= 1, "the quantile must be in (0, 1], got ", q);
+  require(largest >= 1, "the largest threshold must be >= 1, got ", largest);
   require((scale_.array() > 0).all(), "scale must be > 0");
 }
 
@@ -70,7 +72,7 @@ void DynamicThreshold::denoise(In<double> x, Levels t, Index first, Out<double> 
     if (!x0.row(i).allFinite()) continue;  // the loop names the step
     const RowVector<double> u = x0.row(i).cwiseProduct(scale_) + shift_;
     std::transform(u.data(), u.data() + u.size(), sizes.begin(), [](double v) { return std::abs(v); });
-    const double s = std::max(1.0, quantile(sizes, quantile_));
+    const double s = std::clamp(quantile(sizes, quantile_), 1.0, largest_);
     x0.row(i) = (u.cwiseMax(-s).cwiseMin(s) / s - shift_).cwiseQuotient(scale_);
   }
 }

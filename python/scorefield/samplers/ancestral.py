@@ -46,6 +46,8 @@ class DDIM(CoreSampler):
     """DDIM: deterministic at eta = 0, ancestral sampling at eta = 1.
 
     eta : in [0, 1], the share of fresh noise.
+    clip : c > 0: x0_hat is held in [-c, c], but the noise stays as it was estimated before, a habit of diffusers;
+    None: as `sample(clip=)` says, where both change together. In the units of x_t.
 
     Source: Song, Meng and Ermon 2021, eqs. 12, 16; theory 7.
 
@@ -54,12 +56,14 @@ class DDIM(CoreSampler):
     """
 
     eta: float = 0.0
+    clip: float | None = None
 
     def __post_init__(self) -> None:
-        set_fields(self, eta=number(self.eta, "eta", 0, 1))
+        clip = None if self.clip is None else number(self.clip, "clip", 0, open_low=True)
+        set_fields(self, eta=number(self.eta, "eta", 0, 1), clip=clip)
 
     def _core(self) -> Any:
-        return _core.Ddim(self.eta)
+        return _core.Ddim(self.eta, self.clip)
 
 
 def Euler() -> DDIM:  # noqa: N802 - an alias reads like the class it stands for

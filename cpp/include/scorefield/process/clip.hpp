@@ -1,4 +1,5 @@
 #pragma once
+#include <limits>
 #include <memory>
 
 #include "scorefield/process/denoiser.hpp"
@@ -22,13 +23,13 @@ class Clipped final : public Denoiser {
 
 /// Dynamic thresholding. Saharia et al. 2022 (Imagen, arXiv:2205.11487), section 2.3; theory 7. For data in [-1, 1],
 /// per sample:
-///   s = max(1, quantile of |x0_hat| over the features),     x0_hat' = min(max(x0_hat, -s), s) / s
+///   s = min(max(1, quantile of |x0_hat| over the features), largest),     x0_hat' = min(max(x0_hat, -s), s) / s
 /// with the linearly interpolated quantile. Data stored as (x - shift) / scale are thresholded in the units of x.
 class DynamicThreshold final : public Denoiser {
  public:
   static constexpr double default_quantile = 0.995;
   DynamicThreshold(std::shared_ptr<const Denoiser> inner, RowVector<double> shift, RowVector<double> scale,
-                   double quantile = default_quantile);
+                   double quantile = default_quantile, double largest = std::numeric_limits<double>::infinity());
   Index dimension() const override { return inner_->dimension(); }
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override;
   void score(In<double> x, Levels t, Index first, Out<double> s) const override;
@@ -36,7 +37,7 @@ class DynamicThreshold final : public Denoiser {
  private:
   std::shared_ptr<const Denoiser> inner_;
   RowVector<double> shift_, scale_;
-  double quantile_;
+  double quantile_, largest_;
 };
 
 }  // namespace scorefield

@@ -1,0 +1,163 @@
+"""A scheduler's settings as keywords for `sample`: the same numbers, beside diffusers' own loop where installed."""
+
+import inspect
+
+import numpy as np
+import pytest
+from diffusers_cases import SHAPE, SmoothNetwork, ours, write_scheduler
+
+import scorefield as sf
+
+BY_LEVELS = ("EulerDiscrete", "EulerAncestral", "LMS", "Heun", "KDPM2")  # these keep x_t / alpha_t
+V = {"prediction_type": "v_prediction"}
+COSINE = {"beta_schedule": "squaredcos_cap_v2", **V}
+POINTS = [
+    {},
+    {"timestep_spacing": "leading", "steps_offset": 1},
+    {"timestep_spacing": "trailing"},
+    {"use_karras_sigmas": True},
+    {"use_exponential_sigmas": True},
+    {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012},
+    COSINE,
+]
+CASES = [
+    *(("EulerDiscreteScheduler", options, 20) for options in POINTS),
+    ("EulerDiscreteScheduler", {"final_sigmas_type": "sigma_min"}, 10),
+    ("EulerDiscreteScheduler", {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", **V}, 10),
+    *(("HeunDiscreteScheduler", options, 20) for options in POINTS[:-1]),  # from sigma = 2e4 float32 has no digits
+    ("HeunDiscreteScheduler", {"timestep_spacing": "leading", **COSINE}, 20),
+    ("HeunDiscreteScheduler", {"clip_sample": True, "clip_sample_range": 0.5}, 10),
+    ("DDIMScheduler", {}, 20),
+    ("DDIMScheduler", {"clip_sample": False}, 20),
+    ("DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}, 20),
+    ("DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": False}, 20),
+    ("DDIMScheduler", {"timestep_spacing": "trailing", "rescale_betas_zero_snr": True, **V}, 20),
+    ("DDIMScheduler", {"thresholding": True}, 7),
+    ("DDIMScheduler", {"clip_sample_range": 0.5, **V}, 50),
+    ("DDIMScheduler", {"trained_betas": (np.linspace(1e-4, 0.02, 1000) ** 1.1).tolist()}, 50),
+    ("FlowMatchEulerDiscreteScheduler", {}, 20),
+    ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}, 20),
+]
+
+
+def label(value):
+    return ", ".join(f"{k}={str(v)[:20]}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+
+
+def theirs(name, folder, network, x_T, steps):
+    """The loop of diffusers' pipelines, in float64 where the class lets it."""
+    torch = pytest.importorskip("torch")
+    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed, or without what it needs")
+    scheduler = getattr(diffusers, name).from_pretrained(str(folder), subfolder="scheduler")
+    scheduler.set_timesteps(steps)
+    by_levels = name.startswith(BY_LEVELS)
+    sigmas = scheduler.sigmas.double().numpy() if by_levels else None
+    x = torch.as_tensor(x_T * np.sqrt(sigmas[0] ** 2 + 1) if by_levels else x_T)
+    for k in scheduler.timesteps:
+        asked = scheduler.scale_model_input(x, k) if hasattr(scheduler, "scale_model_input") else x
+        x = scheduler.step(torch.as_tensor(network(asked.numpy(), float(k))), k, x).prev_sample
+    return x.numpy() / np.sqrt(sigmas[-1] ** 2 + 1) if by_levels else x.numpy()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of NumPy, in their code
+@pytest.mark.parametrize(("name", "options", "steps"), CASES, ids=label)
+def test_the_numbers_are_theirs(name, options, steps, tmp_path):
+    """To 1e-5, the digits of the float32 in which their schedulers keep noise levels and states."""
+    folder = write_scheduler(tmp_path, {"_class_name": name, **options})
+    x_T = np.random.default_rng(1).normal(size=(4, *SHAPE))
+    asked, told = SmoothNetwork(), SmoothNetwork()
+    expected = theirs(name, folder, asked, x_T, steps)
+    found = ours(folder, told, x_T, steps)
+    assert np.abs(found - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
+    assert np.abs(np.array(told.asked) - asked.asked[: len(told.asked)]).max() <= 1e-3  # the network hears their times
+
+
+def test_levels_are_those_of_their_tables():
+    """Found in float32 by the same roundings: the products agree to its last digits."""
+    pytest.importorskip("torch")
+    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed, or without what it needs")
+    from pathlib import Path
+
+    from scorefield.diffusers.samplers import DEFAULTS
+    from scorefield.diffusers.scheduler import CLASSES, TRAINING
+    from scorefield.diffusers.settings import Settings
+    from scorefield.diffusers.tables import _alpha_bars
+
+    name = "EulerDiscreteScheduler"
+    for options in ({}, POINTS[5], COSINE, {"rescale_betas_zero_snr": True}):
+        settings = Settings(Path("x"), options, {**TRAINING, **CLASSES[name], **DEFAULTS[name]})
+        expected = diffusers.EulerDiscreteScheduler(**options).alphas_cumprod.numpy()
+        np.testing.assert_allclose(_alpha_bars(settings), expected, rtol=5e-7, atol=3e-7)
+
+
+# ---- without diffusers
+
+
+def keywords(tmp_path, options, **words):
+    return sf.diffusers.sampling(write_scheduler(tmp_path, options), **words)
+
+
+def test_simple_settings_give_named_grids(tmp_path):
+    grids, samplers = sf.grids, sf.samplers
+    ddpm = keywords(tmp_path, {"_class_name": "DDPMScheduler"})
+    assert ddpm == {"sampler": samplers.Ancestral(), "clip": 1.0, "steps": 1000, "grid": grids.Leading()}
+    large = keywords(tmp_path, {"_class_name": "DDPMScheduler", "variance_type": "fixed_large", "clip_sample": False})
+    assert large == {"sampler": samplers.Ancestral("beta"), "steps": 1000, "grid": grids.Leading()}
+    few = keywords(tmp_path, {"_class_name": "DDPMScheduler", "timestep_spacing": "trailing"}, steps=30)
+    assert few == {"sampler": samplers.Ancestral(), "clip": 1.0, "steps": 30, "grid": grids.Trailing()}
+    ddim = keywords(tmp_path, {"_class_name": "DDIMScheduler", "clip_sample_range": 2.0})
+    assert ddim == {"sampler": samplers.DDIM(clip=2.0), "steps": 50, "grid": grids.Leading()}
+    shifted = {"_class_name": "DDIMScheduler", "steps_offset": 1, "set_alpha_to_one": False, "clip_sample": False}
+    assert keywords(tmp_path, shifted)["grid"] == grids.Leading(1, t_end=1.0)
+
+
+def test_names_of_old_versions_are_known(tmp_path):
+    old = {"_class_name": "GaussianDDPMScheduler", "timesteps": 500, "beta_schedule": "linear"}
+    assert keywords(tmp_path, old)["steps"] == 500
+
+
+def test_thresholding_is_taken_over(tmp_path):
+    options = {"_class_name": "DDPMScheduler", "thresholding": True}
+    assert keywords(tmp_path, options)["clip"] == 1.0  # their largest threshold is 1 unless set
+    options |= {"sample_max_value": 1.5, "dynamic_thresholding_ratio": 0.9}
+    assert keywords(tmp_path, options)["clip"] == sf.DynamicThreshold(0.9, largest=1.5)
+
+
+REFUSED = [
+    ({"_class_name": "KarrasVeScheduler"}, r"_class_name: 'KarrasVeScheduler' is not supported; supported: DDPM"),
+    ({"_class_name": 3}, "_class_name: 3 is not supported"),
+    ({"beta_schedule": "laplace"}, r"beta_schedule: 'laplace' is not supported; supported: \"linear\""),
+    ({"prediction_type": "noise"}, r"prediction_type: 'noise' is not supported"),
+    ({"num_train_timesteps": "many"}, r"num_train_timesteps: expected int, got 'many'"),
+    ({"num_train_timesteps": 0}, r"num_train_timesteps: expected 1\.\.1000000, got 0"),
+    ({"num_train_timesteps": True}, r"num_train_timesteps: expected int, got True"),
+    ({"beta_start": 0.5, "beta_end": 0.1}, r"beta_schedule: "),
+    ({"trained_betas": [0.1, "b"]}, r"trained_betas: expected a list of int or float, got the entry 'b'"),
+    ({"trained_betas": []}, r"trained_betas: "),
+    ({"variance_type": "learned"}, r"variance_type: 'learned' is not supported; supported: \"fixed_small\""),
+    ({"timestep_spacing": "random"}, r"timestep_spacing: 'random' is not supported; supported: \"linspace\""),
+    ({"_class_name": "DDIMScheduler", "timestep_spacing": "linspace"}, "timestep_spacing: 'linspace' with 50 steps"),
+    ({"_class_name": "DDIMScheduler", "set_alpha_to_one": False}, "set_alpha_to_one: false, with clipping"),
+    ({"_class_name": "DDIMScheduler", "thresholding": True, "sample_max_value": 2.0}, "sample_max_value: dynamic"),
+    ({"_class_name": "EulerDiscreteScheduler", "use_beta_sigmas": True}, "use_beta_sigmas: True is not supported"),
+    ({"_class_name": "EulerDiscreteScheduler", "interpolation_type": "log_linear"}, "interpolation_type: 'log_linear'"),
+    ({"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": True}, "use_dynamic_shifting: True"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED, ids=[str(message)[:40] for _, message in REFUSED])
+def test_what_cannot_be_had_is_refused_by_its_name(options, message, tmp_path):
+    with pytest.raises(sf.FormatError, match=message) as refusal:
+        keywords(tmp_path, options)
+    assert str(refusal.value).startswith(str(tmp_path / "scheduler" / "scheduler_config.json"))
+
+
+def test_steps_and_folders_are_checked(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing says how to sample"):
+        sf.diffusers.sampling(tmp_path)
+    write_scheduler(tmp_path, {})
+    with pytest.raises(ValueError, match=r"steps must be an integer in 1\.\.1000"):
+        sf.diffusers.sampling(tmp_path, steps=1001)
+    with pytest.raises(FileNotFoundError, match="nothing is downloaded"):
+        sf.diffusers.sampling("google/ddpm-cifar10-32")
+    assert inspect.getdoc(sf.diffusers.sampling)
