@@ -69,15 +69,18 @@ void fill(Batch& batch, const TrainingData& data, const Objective& objective, co
   const Conditions conditions = heard(data, objective);
   const Index block = rows_per_block(data.x.cols());
   parallel_for((batch.size() + block - 1) / block, [&](Index b, Index) {
+    const Index first = b * block, count = std::min(block, batch.size() - first);
     Matrix<double> x0(1, data.x.cols()), eps(1, data.x.cols());
-    for (Index r = b * block; r < std::min((b + 1) * block, batch.size()); ++r) {
+    Matrix<double> drawn(data.noise.size() > 0 ? 0 : count, data.x.cols());
+    noise.at_sample(noise.first() + first).normal(drawn);
+    for (Index r = first; r < first + count; ++r) {
       const auto i = static_cast<std::size_t>(r);
       const Index source = batch.rows[i];
       x0 = data.x.row(source).cast<double>();
       if (data.noise.size() > 0) {
         eps = data.noise.row(source).cast<double>();
       } else {
-        noise.at_sample(noise.first() + r).normal(eps);
+        eps = drawn.row(r - first);
       }
       const Level& p = batch.levels[i];
       batch.inputs.x().row(r) = (batch.c_in[i] * (p.alpha * x0 + p.sigma * eps)).cast<float>();

@@ -1,26 +1,11 @@
 #include "level.hpp"
 #include "math.hpp"
+#include "philox.hpp"
 
-/// Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011) and Box-Muller. A row's elements come in blocks of 64 = 16
-/// counters of 4 words: word w of lane l is element 64 block + 16 w + l.
+/// Philox and Box-Muller. A row's elements come in blocks of 64 = 16 counters of 4 words: word w of lane l is element
+/// 64 block + 16 w + l.
 namespace scorefield::kernels::SCOREFIELD_LEVEL {
 namespace {
-
-struct Words {
-  u32x16 word[4];
-};
-
-KERNEL_INLINE Words philox(Words c, std::uint64_t key) {
-  std::uint32_t k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    u32x16 high0, low0, high2, low2;
-    product(c.word[0], 0xD2511F53u, high0, low0);
-    product(c.word[2], 0xCD9E8D57u, high2, low2);
-    c = {high2 ^ c.word[1] ^ u32x16::all(k0), low2, high0 ^ c.word[3] ^ u32x16::all(k1), low0};
-    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
-  }
-  return c;
-}
 
 KERNEL_INLINE Words counters(u32x16 element, u32x16 sample, Counter c) {
   return {element, sample, u32x16::all(c.step), u32x16::all(c.draw)};
@@ -36,6 +21,11 @@ KERNEL_INLINE void box_muller(u32x16 u, u32x16 v, f32x16& first, f32x16& second)
 }
 
 struct Normal {
+  static KERNEL_INLINE f32x16 first(const Words& w) {
+    f32x16 z, unused;
+    box_muller(w.word[0], w.word[1], z, unused);
+    return z;
+  }
   static KERNEL_INLINE void apply(const Words& w, f32x16 z[4]) {
     box_muller(w.word[0], w.word[1], z[0], z[1]);
     box_muller(w.word[2], w.word[3], z[2], z[3]);
@@ -44,10 +34,12 @@ struct Normal {
 
 /// (w / 2^9 + 1/2) / 2^23: exact in float, never 0 or 1.
 struct Uniform {
+  static KERNEL_INLINE f32x16 of(u32x16 w) {
+    return fma(to_float(bits<i32x16>(w >> 9)), 1.f / 8388608.f, all(0.5f / 8388608.f));
+  }
+  static KERNEL_INLINE f32x16 first(const Words& w) { return of(w.word[0]); }
   static KERNEL_INLINE void apply(const Words& w, f32x16 u[4]) {
-    for (int i = 0; i < 4; ++i) {
-      u[i] = fma(to_float(bits<i32x16>(w.word[i] >> 9)), 1.f / 8388608.f, all(0.5f / 8388608.f));
-    }
+    for (int i = 0; i < 4; ++i) u[i] = of(w.word[i]);
   }
 };
 
@@ -58,7 +50,12 @@ void fill_row(std::uint64_t key, Counter c, std::size_t n, float* z) {
   for (std::size_t e = 0; e < n; e += 64) {
     f32x16 v[4];
     const u32x16 element = lane + u32x16::all(c.element + static_cast<std::uint32_t>(e / 4));
-    Kind::apply(philox(counters(element, sample, c), key), v);
+    const Words words = philox(counters(element, sample, c), key);
+    if (e + 16 == n) {
+      store(z + e, Kind::first(words));
+      return;
+    }
+    Kind::apply(words, v);
     if (e + 64 <= n) {
       for (std::size_t i = 0; i < 4; ++i) store(z + e + 16 * i, v[i]);
       continue;
@@ -77,10 +74,14 @@ void fill_short_rows(std::uint64_t key, Counter c, long rows, std::size_t n, flo
     const u32x16 sample = lane + u32x16::all(c.sample + static_cast<std::uint32_t>(r));
     const long count = rows - r < 16 ? rows - r : 16;
     for (std::size_t e = 0; e < n; ++e) {
-      f32x16 v[4];
-      Kind::apply(philox(counters(u32x16::all(c.element + static_cast<std::uint32_t>(e)), sample, c), key), v);
+      const u32x16 element = u32x16::all(c.element + static_cast<std::uint32_t>(e));
+      const f32x16 drawn = Kind::first(philox(counters(element, sample, c), key));
+      if (stride == 1 && count == 16) {
+        store(z + r, drawn);
+        continue;
+      }
       float column[16];
-      store(column, v[0]);
+      store(column, drawn);
       for (long i = 0; i < count; ++i) z[static_cast<std::size_t>(r + i) * stride + e] = column[i];
     }
   }

@@ -11,9 +11,9 @@
 #define KERNEL_INLINE inline __attribute__((always_inline))
 
 /// Sixteen lanes on every processor: 1 x 16 (AVX-512), 2 x 8 (AVX2) or 4 x 4 (NEON, generic). Operators are the
-/// compiler's vector extensions on the native width; only fma, sqrt and the 32 x 32 -> 64 bit product are written per
-/// instruction set. The build sets SCOREFIELD_LEVEL to the namespace of the level, so that no function is shared
-/// between levels.
+/// compiler's vector extensions on the native width; only fma and sqrt (and a product of integers,
+/// philox.hpp) are written per instruction set. The build sets SCOREFIELD_LEVEL to the namespace of the level, so that
+/// no function is shared between levels.
 namespace scorefield::kernels::SCOREFIELD_LEVEL {
 
 #if defined(__AVX512F__)
@@ -52,38 +52,16 @@ KERNEL_INLINE NativeF32 native_fma(NativeF32 a, NativeF32 b, NativeF32 c) {
   return (NativeF32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
 KERNEL_INLINE NativeF32 native_sqrt(NativeF32 a) { return (NativeF32)_mm512_maskz_sqrt_ps(0xffff, (__m512)a); }
-KERNEL_INLINE void native_product(NativeU32 a, std::uint32_t m, NativeU32& high, NativeU32& low) {
-  typedef std::uint64_t Pair __attribute__((vector_size(64)));
-  constexpr __mmask8 every = 0xff;  // the masked forms, because GCC 12 warns of an undefined operand in the plain ones
-  const __m512i y = _mm512_set1_epi32(static_cast<int>(m));
-  const Pair even = (Pair)_mm512_maskz_mul_epu32(every, (__m512i)a, y);
-  const Pair odd = (Pair)_mm512_maskz_mul_epu32(every, (__m512i)((Pair)a >> 32), y);
-  high = (NativeU32)_mm512_mask_blend_epi32(0xAAAA, (__m512i)(even >> 32), (__m512i)odd);
-  low = (NativeU32)_mm512_mask_blend_epi32(0xAAAA, (__m512i)even, (__m512i)(odd << 32));
-}
 #elif defined(__AVX2__) && defined(__FMA__)
 KERNEL_INLINE NativeF32 native_fma(NativeF32 a, NativeF32 b, NativeF32 c) {
   return (NativeF32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }
 KERNEL_INLINE NativeF32 native_sqrt(NativeF32 a) { return (NativeF32)_mm256_sqrt_ps((__m256)a); }
-KERNEL_INLINE void native_product(NativeU32 a, std::uint32_t m, NativeU32& high, NativeU32& low) {
-  const __m256i x = (__m256i)a, y = _mm256_set1_epi32(static_cast<int>(m));
-  const __m256i even = _mm256_mul_epu32(x, y), odd = _mm256_mul_epu32(_mm256_srli_epi64(x, 32), y);
-  high = (NativeU32)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
-  low = (NativeU32)_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
-}
 #elif defined(__aarch64__)
 KERNEL_INLINE NativeF32 native_fma(NativeF32 a, NativeF32 b, NativeF32 c) {
   return (NativeF32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 }
 KERNEL_INLINE NativeF32 native_sqrt(NativeF32 a) { return (NativeF32)vsqrtq_f32((float32x4_t)a); }
-KERNEL_INLINE void native_product(NativeU32 a, std::uint32_t m, NativeU32& high, NativeU32& low) {
-  const uint32x4_t x = (uint32x4_t)a;
-  const uint32x2_t y = vdup_n_u32(m);
-  const uint32x4_t first = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(x), y));
-  const uint32x4_t second = vreinterpretq_u32_u64(vmull_u32(vget_high_u32(x), y));
-  high = (NativeU32)vuzp2q_u32(first, second), low = (NativeU32)vuzp1q_u32(first, second);
-}
 #else
 /// a b + c rounded once, without an fma instruction. The product is exact in double; the sum is rounded to odd (Boldo
 /// and Melquiond 2008: of the two neighbours of an inexact sum take the one whose last bit is 1), then to float.
@@ -106,11 +84,6 @@ KERNEL_INLINE NativeF32 native_sqrt(NativeF32 a) {
   NativeF32 r = {};
   for (int i = 0; i < native_lanes; ++i) r[i] = __builtin_sqrtf(a[i]);
   return r;
-}
-KERNEL_INLINE void native_product(NativeU32 a, std::uint32_t m, NativeU32& high, NativeU32& low) {
-  typedef std::uint64_t Wide __attribute__((vector_size(32)));
-  const Wide p = __builtin_convertvector(a, Wide) * std::uint64_t{m};
-  high = __builtin_convertvector(p >> 32, NativeU32), low = __builtin_convertvector(p, NativeU32);
 }
 #endif
 
@@ -202,10 +175,6 @@ KERNEL_INLINE f32x16 sqrt(f32x16 a) {
   f32x16 r;
   for (int i = 0; i < parts; ++i) r.part[i] = native_sqrt(a.part[i]);
   return r;
-}
-/// The 64-bit products a m, in two halves.
-KERNEL_INLINE void product(u32x16 a, std::uint32_t m, u32x16& high, u32x16& low) {
-  for (int i = 0; i < parts; ++i) native_product(a.part[i], m, high.part[i], low.part[i]);
 }
 
 /// The same bits as another type; rounding conversion to float.
