@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "common.hpp"
 #include "scorefield/base/check.hpp"
 #include "scorefield/sample/sampler.hpp"
@@ -95,12 +97,16 @@ class PausableRun {
         sampling_(*sampler_, *denoiser_, *schedule_, {times.data(), static_cast<std::size_t>(times.size())},
                   {Noise(seed, Stream::sampler), start, nullptr, nullptr}) {}
 
-  /// At most `steps` more steps; signals are asked for between them.
-  void advance(Index steps) {
+  /// At most `steps` more steps, and none begun after `seconds`; signals are asked for between them.
+  void advance(Index steps, double seconds) {
     OutMap<double> x = writable(x_);
     const py::gil_scoped_release nogil;
     const Interrupt interrupt(signal_poll());
-    for (; steps > 0 && !sampling_.done(); --steps) {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto late = [&] {
+      return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() > seconds;
+    };
+    for (bool first = true; steps > 0 && !sampling_.done() && (first || !late()); --steps, first = false) {
       interrupt.check();
       sampling_.next(x);
     }
@@ -159,7 +165,8 @@ void register_sample(py::module_& m) {
                     Doubles, std::uint64_t, Index>(),
            py::arg("sampler"), py::arg("denoiser"), py::arg("schedule"), py::arg("times").noconvert(),
            py::arg("x").noconvert(), py::arg("seed"), py::arg("start"))
-      .def("advance", &PausableRun::advance, py::arg("steps"))
+      .def("advance", &PausableRun::advance, py::arg("steps"),
+           py::arg("seconds") = std::numeric_limits<double>::infinity())
       .def_property_readonly("index", [](const PausableRun& r) { return r.sampling().index(); })
       .def_property_readonly("count", [](const PausableRun& r) { return r.sampling().count(); })
       .def_property_readonly("accepted", &PausableRun::accepted)

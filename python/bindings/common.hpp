@@ -4,6 +4,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <atomic>
+#include <chrono>
 #include <memory>
 
 #include "scorefield/base/interrupt.hpp"
@@ -37,9 +39,15 @@ Array<S> fresh(std::vector<py::ssize_t> shape) {
   return Array<S>(std::move(shape));
 }
 
-/// Asks Python for pending signals; throws what a handler raised. The calling thread holds no lock when the core polls.
+/// Asks Python for pending signals, at most every 20 ms; throws what a handler raised. The calling thread holds no lock
+/// when the core polls.
 inline Poll signal_poll() {
-  return [] {
+  using Clock = std::chrono::steady_clock;
+  const auto last = std::make_shared<std::atomic<Clock::rep>>(0);
+  return [last] {
+    const Clock::rep now = Clock::now().time_since_epoch().count();
+    if (Clock::duration(now - last->load(std::memory_order_relaxed)) < std::chrono::milliseconds(20)) return;
+    last->store(now, std::memory_order_relaxed);
     const py::gil_scoped_acquire gil;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   };

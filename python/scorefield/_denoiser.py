@@ -18,7 +18,7 @@ from scorefield.errors import NonFiniteError
 from scorefield.grids import Explicit, Grid, resolve_times
 from scorefield.guidance import Guidance, resolve_guidance
 from scorefield.samplers import Sampler, resolve_sampler
-from scorefield.sampling import Clip, Loop, Plan, Recorder, checked_start, clipped, run_dtype
+from scorefield.sampling import SECONDS_BETWEEN_STOPS, Clip, Loop, Plan, Recorder, checked_start, clipped, run_dtype
 from scorefield.schedules import Schedule
 from scorefield.schedules.diagnosis import warn_of_start
 from scorefield.trajectory import SampleEvent, Trajectory
@@ -194,7 +194,7 @@ class BaseDenoiser(ABC):
         with reporting(progress, plan.steps * len(parts), what="sampling") as report:
             for i, part in enumerate(parts):
                 loop = Loop(part)
-                for done in loop:
+                for done in loop.stops(plan.steps, each=callable(progress)):
                     report(i * plan.steps + done)
                 ends.append(loop.x)
         return self._decode(ends[0] if len(ends) == 1 else np.concatenate(ends))
@@ -256,7 +256,7 @@ class BaseDenoiser(ABC):
         run = _core.Sampling(_core.DdimInversion(), bound, self.schedule._core, rising, state, 0, 0)
         with reporting(progress, run.count, what="inverting") as report:
             while run.index < run.count:
-                run.advance(1)
+                run.advance(1 if callable(progress) else run.count, SECONDS_BETWEEN_STOPS)
                 report(run.index)
         return self._shaped(state).astype(start_dtype)
 
@@ -347,7 +347,7 @@ class BaseDenoiser(ABC):
 
 def _events(loop: Loop, every: int, progress: Progress) -> Iterator[SampleEvent]:
     with reporting(progress, loop.steps, what="sampling") as report:
-        for done in loop:
+        for done in loop.stops(every, each=callable(progress)):
             report(done)
             if done % every == 0 or done == loop.steps:
                 yield loop.event

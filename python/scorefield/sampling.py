@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scorefield.schedules import Schedule
 
 LARGEST_STATE = 1 << 25  # numbers of x that one run of the loop holds; longer batches go through it in parts
+SECONDS_BETWEEN_STOPS = 0.05
 Clip = float | tuple[float, float] | str | DynamicThreshold | None
 Decode = Callable[[Array], Array]
 
@@ -88,11 +89,14 @@ class Loop:
         """Steps of the whole run, an int."""
         return self._plan.steps
 
-    def __iter__(self) -> Iterator[int]:
-        """Make the steps one by one, GIL released; yields the number of steps made."""
-        for index in range(self.steps):
-            self._run.advance(1)
-            yield index + 1
+    def stops(self, every: int, *, each: bool = False) -> Iterator[int]:
+        """Make the steps, GIL released; yields their number whenever it is a multiple of `every`,
+        about twenty times a second so that a bar can move, and after every step if `each`.
+        """
+        while self._run.index < self.steps:
+            due = every - self._run.index % every
+            self._run.advance(1 if each else due, SECONDS_BETWEEN_STOPS)
+            yield self._run.index
 
     @property
     def x(self) -> Array:

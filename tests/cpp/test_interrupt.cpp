@@ -147,8 +147,9 @@ TEST(Interrupt, IsHeardByDenoisersOfNetworks) {
   const auto inference = std::make_shared<Inference>(work.engine, work.theta);
   const auto schedule = toy::one_level(0.5);
   const NetworkDenoiser denoiser(inference, schedule, Prediction::eps, {}, 0, work.meeting.poll());
-  const Matrix<double> x = Matrix<double>::Ones(8, 2);
-  Matrix<double> x0(8, 2);
+  const Index n = 200;  // more than one thread is asked to do
+  const Matrix<double> x = Matrix<double>::Ones(n, 2);
+  Matrix<double> x0(n, 2);
   const std::vector<Level> levels{schedule->at(1)};
   expect_answer([&] { denoiser.denoise(x, levels, 0, x0); });
 }

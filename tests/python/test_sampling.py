@@ -9,6 +9,7 @@ import pytest
 
 import scorefield as sf
 from scorefield.guidance import ClassifierFree
+from scorefield.sampling import Loop
 
 MEANS, STDS, WEIGHTS = np.array([[-3, 0], [3, 0.0]]), np.array([0.5, 1.0]), np.array([0.3, 0.7])
 
@@ -100,6 +101,18 @@ def test_progress_counts_the_steps():
     seen = []
     exact().sample(3, steps=4, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_python_wakes_only_at_the_stops_it_asked_for():
+    def loop(model, steps):
+        return Loop(model._plan(2, None, None, None, 1.0, "ddim", steps, None, None, None, 0, 0))
+
+    assert list(loop(exact(), 7).stops(3)) == [3, 6, 7]
+    assert list(loop(exact(), 4).stops(4, each=True)) == [1, 2, 3, 4]
+    slow = sf.Denoiser(lambda x_t, t: time.sleep(0.02) or x_t, "vp", 1)
+    stops = list(loop(slow, 6).stops(6))
+    assert stops[-1] == 6  # 120 ms: a bar must have moved meanwhile
+    assert 1 <= stops[0] < 6
 
 
 def test_long_batches_go_through_the_loop_in_parts(monkeypatch):

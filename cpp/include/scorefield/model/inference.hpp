@@ -29,8 +29,9 @@ class Inference {
   const nn::Plan& plan() const { return engine_->plan(); }
   const Weights& weights() const { return *weights_; }
 
-  /// f(first, count, workspace) for parts of n rows, in parallel; results do not depend on the split, which follows the
-  /// number of threads and keeps the memory of a part below about 256 MB. `interrupt`: see parallel_for.
+  /// f(first, count, workspace) for parts of n rows, in parallel where that is worth waking a thread; results do not
+  /// depend on the split, which follows the number of threads and keeps the memory of a part below about 256 MB.
+  /// `interrupt`: see parallel_for.
   using Part = std::function<void(Index first, Index count, Workspace& workspace)>;
   void for_parts(Index n, Use use, const Part& f, const Interrupt* interrupt) const;
 
@@ -41,6 +42,7 @@ class Inference {
 
   std::shared_ptr<const Engine<float>> engine_;
   std::unique_ptr<Weights> weights_;
+  Index products_, most_rows_[2];  // multiplications per row; rows that a part may have, by use
   mutable std::mutex mutex_;                                 // guards free_
   mutable std::vector<std::unique_ptr<Workspace>> free_[2];  // by use
 };

@@ -83,6 +83,11 @@ class Waves {
     }
   }
 
+  /// The same for a sample whose neighbour has the same time: all of a batch, while it is sampled.
+  void copy_blocks(const float* from, float* y, Index block) const {
+    for (Index first = 0; first < 2 * half_; first += lanes, from += block, y += block) std::copy_n(from, lanes, y);
+  }
+
   /// f(k, sin, cos) for every k.
   template <class F>
   void at(float t, F f) const {
@@ -111,7 +116,10 @@ void forward(const Pass& pass, const nn::Sinusoid& s, std::size_t op, Index n0, 
     float* y = pass.tape.value(s.y, n);
     const float t = pass.tape.value(s.t, n)[0];
     if (waves.half() % lanes == 0) {
-      waves.blocks_at(t, y, block);
+      if (n > n0 && t == pass.tape.value(s.t, n - 1)[0])
+        waves.copy_blocks(pass.tape.value(s.y, n - 1), y, block);
+      else
+        waves.blocks_at(t, y, block);
       continue;
     }
     const auto to = [&](Index c) -> float& { return y[c / lanes * block + c % lanes]; };

@@ -2,7 +2,7 @@
 #include "simd.hpp"
 
 #if defined(__SSE2__)
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 /// Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011) of sixteen counters at a time. A product of 32 x 32 bits fills
