@@ -1,111 +1,86 @@
-"""`python -m benchmarks`: ours beside PyTorch on this machine, as a Markdown table."""
+"""`python -m benchmarks`: ours beside PyTorch on this machine.
+
+Writes a page, its data and two pictures into benchmarks/results; `python -m benchmarks --readme` then copies the table
+of the machine it runs on into the README.
+"""
 
 from __future__ import annotations
 
 import argparse
-import os
 import pathlib
-import platform
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-import scorefield as sf
-from benchmarks import cases
-from benchmarks.timing import Timing, interleave
+from benchmarks import machine
+from benchmarks.results import FOLDER, README, Overlay, Results
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table; times in seconds per step, per evaluation, or per number."""
+def arguments() -> argparse.Namespace:
+    from benchmarks.measure import KINDS
 
-    work: str
-    threads: int
-    ours: Timing
-    peer: str
-    theirs: Timing
-
-    @property
-    def ratio(self) -> float:
-        return self.theirs.median / self.ours.median
-
-    def markdown(self) -> str:
-        return (
-            f"| {self.work} | {self.threads} | {_time(self.ours.median)} | {_time(self.theirs.median)} ({self.peer}) "
-            f"| **{self.ratio:.2f}** |"
-        )
-
-
-def _time(seconds: float) -> str:
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds:.2g} s"
-
-
-def compare(work: str, threads: int, contenders: cases.Contenders, units: int, rounds: int) -> Row:
-    """Time the contenders and set ours beside the quickest of the others; `units` pieces of work per call."""
-    timings = {
-        name: Timing(t.median / units, t.best / units, t.rounds)
-        for name, t in interleave(contenders, rounds=rounds).items()
-    }
-    ours = timings.pop(cases.OURS)
-    peer = min(timings, key=lambda name: timings[name].median)
-    return Row(work, threads, ours, peer, timings[peer])
-
-
-def measure(options: argparse.Namespace) -> Iterator[Row]:
-    """Rows of the table, one by one as they are ready."""
-    for threads in options.threads:
-        sf.set_num_threads(threads)
-        torch.set_num_threads(threads)
-        if "noise" in options.work:
-            yield compare("noise, per number", threads, cases.noise(1 << 24), 1 << 24, options.rounds)
-        for case in (*cases.UNETS, *cases.MLPS):
-            if options.only and options.only.lower() not in case.name.lower():
-                continue
-            if "training" in options.work:
-                contenders = cases.training(case, options.engine, steps=4)
-                yield compare(f"{case.name}, training step", threads, contenders, 4, options.rounds)
-            if "evaluation" in options.work:
-                contenders = cases.evaluation(case, options.engine, steps=10)
-                yield compare(f"{case.name}, evaluation", threads, contenders, 10, options.rounds)
-
-
-def machine() -> str:
-    """Names the machine and the versions, as every figure needs."""
-    cpu = platform.processor() or platform.machine()
-    info = pathlib.Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        cpu = names[0] if names else cpu
-    return (
-        f"{cpu}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}, "
-        f"PyTorch {torch.__version__}, scorefield {sf.__version__} {sf.build_info()}"
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="thread counts to measure (1 2)")
+    parser.add_argument("--work", nargs="+", default=list(KINDS), choices=KINDS, help="kinds of work (all)")
+    parser.add_argument("--only", help="only networks whose name holds this text, e.g. 8x8 or MLP")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each contender; medians are reported (5)")
+    parser.add_argument("--engine", default="fast", help="fast, direct or reference")
+    parser.add_argument("--compile", action="store_true", help="PyTorch's networks also through torch.compile")
+    parser.add_argument("--out", type=pathlib.Path, default=FOLDER, help="folder of the results")
+    parser.add_argument(
+        "--readme", action="store_true", help="measure nothing: copy this machine's table into README.md"
     )
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--threads", type=int, nargs="+", default=[2], help="thread counts to measure (default 2)")
-    parser.add_argument("--only", help="only networks whose name holds this text, e.g. 8x8 or MLP")
-    parser.add_argument("--work", nargs="+", default=["noise", "training", "evaluation"])
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each contender; medians are reported")
-    parser.add_argument("--engine", default="fast", help="fast, direct or reference")
-    parser.add_argument("--out", type=pathlib.Path, help="also write the table to this file")
-    options = parser.parse_args()
-    lines = [machine(), "", "| work | threads | scorefield | PyTorch | ratio |", "|---|---|---|---|---|"]
-    print("\n".join(lines), flush=True)
-    for row in measure(options):
-        lines.append(row.markdown())
-        print(lines[-1], flush=True)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text("\n".join(lines) + "\n")
+    """Measure what the options ask for; print rows as they come, write the results."""
+    options = arguments()
+    name = machine.slug()
+    if options.readme:
+        from benchmarks.report import insert
+
+        insert(README, Results.load(options.out / f"{name}.json").short(name))
+        return
+    write(measured(options), options.out, name)
+
+
+def measured(options: argparse.Namespace) -> Results:
+    """All that the options ask for."""
+    from benchmarks import measure, report
+
+    results = Results(machine.cpu(), machine.versions(), machine.peak(options.threads))
+    print(f"{results.heading()}\n\n{report.HEAD}", flush=True)
+    for row in measure.rows(options):
+        results.rows.append(row)
+        print(row.markdown(), flush=True)
+    after = machine.peak(options.threads)
+    results.peaks = {t: max(p, after[t]) for t, p in results.peaks.items()}
+    if "losses" in options.work and not options.only:
+        results.overlay = _overlay()
+    return results
+
+
+def _overlay(window: int = 10) -> Overlay:
+    from benchmarks import overlay
+
+    curves = overlay.curves()
+    windows = [np.round(a.reshape(len(a), -1, window).mean(axis=2), 5).tolist() for a in (curves.ours, curves.theirs)]
+    ours, theirs = (float(np.mean(a)) for a in curves.last())
+    return Overlay(window, windows[0], windows[1], ours, theirs, *curves.difference())
+
+
+def write(results: Results, folder: pathlib.Path, name: str) -> None:
+    """Write page, data and pictures. Returns None."""
+    from benchmarks import picture
+
+    folder.mkdir(parents=True, exist_ok=True)
+    results.save(folder / f"{name}.json")
+    (folder / f"{name}.md").write_text(results.markdown(name))
+    timed = [row for row in results.rows if row.unit == "s" and row.threads == 2]
+    if timed:
+        picture.ratios(timed, folder / f"{name}.png")
+    if results.overlay is not None:
+        picture.losses(results.overlay, folder / f"{name}-losses.png")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The same networks in PyTorch: the peer of every comparison.
 
-Structure, widths and parameter counts are those of `sf.UNet` and `sf.MLP` (a test compares the counts); a training
-step is what a PyTorch user writes: draw times and noise, forward, backward, clip, Adam (foreach), exponential average.
+Structure and widths are those of `sf.UNet` and `sf.MLP` (a test compares their answers); a training step is what a
+PyTorch user writes: draw times and noise, forward, backward, clip, Adam (foreach), exponential average.
 """
 
 from __future__ import annotations
@@ -14,9 +14,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+import scorefield as sf
+from scorefield._arrays import Array
+
 
 class TimeEmbedding(nn.Module):
     """Sinusoid of the time, two linear layers."""
+
+    frequency: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -127,6 +132,8 @@ def _through(blocks: nn.ModuleList, h: Tensor, e: Tensor) -> Tensor:
 class MLP(nn.Module):
     """Points and a sinusoid of the time through SiLU layers."""
 
+    frequency: Tensor
+
     def __init__(self, features: int, widths: Sequence[int], time_channels: int = 64) -> None:
         super().__init__()
         half = time_channels // 2
@@ -142,6 +149,20 @@ class MLP(nn.Module):
         return h
 
 
+def layouts(data: Array) -> list[tuple[str, Tensor]]:
+    """The data as PyTorch holds them: points as they are, images in both memory layouts."""
+    x = torch.from_numpy(data)
+    if x.ndim == 2:
+        return [("torch", x)]
+    x = x.permute(0, 3, 1, 2)
+    return [("torch NCHW", x.contiguous()), ("torch NHWC", x.contiguous(memory_format=torch.channels_last))]
+
+
+def as_layout(net: nn.Module, name: str) -> nn.Module:
+    """The network with its filters in the layout of that name."""
+    return net.to(memory_format=torch.channels_last) if name.endswith("NHWC") else net  # type: ignore[call-overload, no-any-return]
+
+
 def training_step(net: nn.Module, x: Tensor) -> Callable[[], None]:
     """One step of eps-prediction on the batch x, as a callable."""
     parameters = list(net.parameters())
@@ -153,15 +174,20 @@ def training_step(net: nn.Module, x: Tensor) -> Callable[[], None]:
         eps = torch.randn_like(x)
         a = t.view(-1, *[1] * (x.ndim - 1))
         loss = F.mse_loss(net((1 - a) * x + a * eps, 1000 * t), eps)
-        adam.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        adam.step()
+        update(loss, parameters, adam)
         with torch.no_grad():
             torch._foreach_mul_(average, 0.999)
             torch._foreach_add_(average, [p.detach() for p in parameters], alpha=0.001)
 
     return step
+
+
+def update(loss: Tensor, parameters: list[nn.Parameter], adam: torch.optim.Optimizer) -> None:
+    """Backward, clip, Adam."""
+    adam.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(parameters, 1.0)
+    adam.step()
 
 
 def evaluation(net: nn.Module, x: Tensor) -> Callable[[], None]:
@@ -172,3 +198,16 @@ def evaluation(net: nn.Module, x: Tensor) -> Callable[[], None]:
             net(x, torch.full((len(x),), 500.0))
 
     return call
+
+
+def ddim(net: nn.Module, x_T: Tensor, schedule: sf.schedules.Schedule, steps: int) -> Tensor:
+    """A deterministic DDIM run over `steps` equal steps, coefficients looked up in lists."""
+    times = [schedule.t_max * (steps - i) / steps for i in range(steps + 1)]
+    alpha, sigma = schedule.alpha(times).tolist(), schedule.sigma(times).tolist()
+    x, n = x_T, len(x_T)
+    with torch.inference_mode():
+        for i in range(steps):
+            eps = net(x, torch.full((n,), times[i] - 1))
+            x0 = (x - sigma[i] * eps) / alpha[i]
+            x = alpha[i + 1] * x0 + sigma[i + 1] * eps
+    return x
