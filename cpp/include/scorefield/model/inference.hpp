@@ -43,7 +43,7 @@ class Inference {
   std::shared_ptr<const Engine<float>> engine_;
   std::unique_ptr<Weights> weights_;
   Index products_, most_rows_[2];  // multiplications per row; rows that a part may have, by use
-  mutable std::mutex mutex_;                                 // guards free_
+  mutable std::mutex mutex_;       // guards free_
   mutable std::vector<std::unique_ptr<Workspace>> free_[2];  // by use
 };
 
