@@ -1,3 +1,4 @@
+#include <atomic>
 #include <limits>
 
 #include "common.hpp"
@@ -85,6 +86,26 @@ class PythonSampler final : public Sampler {
   std::size_t history_;
 };
 
+/// The same answers, counted.
+class CountingDenoiser final : public Denoiser {
+ public:
+  explicit CountingDenoiser(std::shared_ptr<Denoiser> inner) : inner_(std::move(inner)) {}
+  Index dimension() const override { return inner_->dimension(); }
+  void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override {
+    ++calls_;
+    inner_->denoise(x, t, first, x0);
+  }
+  void score(In<double> x, Levels t, Index first, Out<double> s) const override {
+    ++calls_;
+    inner_->score(x, t, first, s);
+  }
+  Index calls() const { return calls_; }
+
+ private:
+  std::shared_ptr<Denoiser> inner_;
+  mutable std::atomic<Index> calls_ = 0;
+};
+
 /// A run that Python can pause between steps. x (n, D) is written in place.
 class PausableRun {
  public:
@@ -160,6 +181,9 @@ void register_sample(py::module_& m) {
   register_samplers(m);
   register_stochastic_samplers(m);
   register_python_sampler(m);
+  py::class_<CountingDenoiser, Denoiser, std::shared_ptr<CountingDenoiser>>(m, "CountingDenoiser")
+      .def(py::init<std::shared_ptr<Denoiser>>(), py::arg("denoiser"))
+      .def_property_readonly("calls", &CountingDenoiser::calls);
   py::class_<PausableRun>(m, "Sampling")
       .def(py::init<std::shared_ptr<Sampler>, std::shared_ptr<Denoiser>, std::shared_ptr<Schedule>, const Doubles&,
                     Doubles, std::uint64_t, Index>(),

@@ -10,9 +10,13 @@ import numpy.typing as npt
 
 from scorefield import _core
 from scorefield._arrays import Array, integer, number, real_array, seed_number
+from scorefield.convergence import ConvergenceRow, ConvergenceTable, convergence
 
 __all__ = [
+    "ConvergenceRow",
+    "ConvergenceTable",
     "Report",
+    "convergence",
     "energy_distance",
     "frechet",
     "mmd",

@@ -267,3 +267,21 @@ def test_figures_are_returned_and_nothing_is_shown(monkeypatch):
     assert isinstance(plot.grid(images(4)), Figure)
     assert isinstance(plot.schedule(Straight()), Figure)
     assert isinstance(plot.density(Bell()), Axes)
+
+
+def test_convergence_draws_errors_against_calls_on_logarithmic_axes():
+    rows = [
+        SimpleNamespace(sampler="one", steps=(8, 16), calls=(8, 16), error=(0.1, 0.05)),
+        SimpleNamespace(sampler="two", steps=(8, 16), calls=(16, 32), error=(0.02, 0.005)),
+    ]
+    ax = plot.convergence(rows)
+    assert isinstance(ax, Axes)
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
+    assert drawn["'two'"] == [[16, 0.02], [32, 0.005]]
+    guides = [line.get_xydata() for line in ax.lines if line.get_linestyle() == ":"]
+    slopes = [np.diff(np.log(xy[:, 1]))[0] / np.diff(np.log(xy[:, 0]))[0] for xy in guides]
+    assert slopes == pytest.approx([-1, -2, -3, -4])
+    assert plot.convergence(rows, against="steps", ax=plt.subplots()[1]).get_xlabel() == "steps of a run"
+    with pytest.raises(ValueError, match="against must be 'calls' or 'steps', got 'time'"):
+        plot.convergence(rows, against="time")

@@ -8,7 +8,19 @@ the Axes.
 
 from scorefield.plot.curves import history, schedule
 from scorefield.plot.movie import animate
+from scorefield.plot.orders import convergence
 from scorefield.plot.pictures import compare, grid, strip
 from scorefield.plot.plane import density, score_field, trajectory
 
-__all__ = ["animate", "compare", "density", "grid", "history", "schedule", "score_field", "strip", "trajectory"]
+__all__ = [
+    "animate",
+    "compare",
+    "convergence",
+    "density",
+    "grid",
+    "history",
+    "schedule",
+    "score_field",
+    "strip",
+    "trajectory",
+]
