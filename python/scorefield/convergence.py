@@ -173,6 +173,6 @@ def _run(denoiser: BaseDenoiser, sampler: Sampler, x_T: Array, times: Array) -> 
     plan = denoiser._plan(None, None, None, None, 1.0, sampler, None, times, x_T, None, 0, 0)
     counted = _core.CountingDenoiser(plan.make(0, plan.n))
     loop = Loop(replace(plan, make=lambda begin, end: counted, times=times, dtype=np.dtype(np.float64)))
-    for _ in loop:
+    for _ in loop.stops(loop.steps):
         pass
     return loop.x.reshape(plan.n, -1), counted.calls
