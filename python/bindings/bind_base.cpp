@@ -1,6 +1,7 @@
 #include "common.hpp"
 #include "scorefield/base/error.hpp"
 #include "scorefield/base/parallel.hpp"
+#include "scorefield/base/processors.hpp"
 #include "scorefield/base/rng.hpp"
 #include "scorefield/kernels/table.hpp"
 
@@ -32,6 +33,7 @@ void register_base(py::module_& m) {
   m.def("threads", &threads);
   m.def("thread_cap", &thread_cap);
   m.def("set_thread_cap", &set_thread_cap, py::arg("cap"));
+  m.def("assume_processors", &assume_processors, py::arg("n"));
   m.def("normal32", &normal<float>, py::arg("shape"), py::arg("seed"), py::arg("stream"), py::arg("start"),
         py::arg("step"));
   m.def("normal64", &normal<double>, py::arg("shape"), py::arg("seed"), py::arg("stream"), py::arg("start"),

@@ -325,28 +325,6 @@ def test_an_error_in_a_callback_or_loss_leaves_whole_steps():
 # ---- processes and threads
 
 
-def test_children_of_a_fork_work_after_training():
-    out = run_script(
-        """
-        import multiprocessing, warnings
-        import numpy as np, scorefield as sf
-        warnings.simplefilter("ignore")
-        x = np.random.default_rng(0).normal(size=(64, 4, 4, 1)).astype(np.float32)
-        model = sf.Diffusion(sf.UNet((4, 4, 1), widths=(8, 8)), "cosine").fit(x, steps=5, progress=False)
-        def ask(k):
-            return model.sample(4, start=4 * k, steps=3), model.copy().fit(x, steps=1, progress=False).step
-        here = [ask(k) for k in range(4)]
-        for _ in range(10):
-            with multiprocessing.get_context("fork").Pool(2) as pool:
-                there = pool.map(ask, range(4))
-            assert all(np.array_equal(a[0], b[0]) and a[1] == b[1] == 6 for a, b in zip(here, there))
-        print("well")
-        """,
-        timeout=60,
-    )
-    assert out == "well"
-
-
 def test_eight_threads_with_models_of_their_own():
     alone = [new().fit(X, LABELS, steps=4, **(WORDS | {"seed": k})) for k in range(8)]
     together, barrier = [None] * 8, threading.Barrier(8)

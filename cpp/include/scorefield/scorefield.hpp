@@ -8,6 +8,7 @@
 #include "scorefield/base/interrupt.hpp"
 #include "scorefield/base/matrix.hpp"
 #include "scorefield/base/parallel.hpp"
+#include "scorefield/base/processors.hpp"
 #include "scorefield/base/rng.hpp"
 #include "scorefield/base/state.hpp"
 #include "scorefield/engine/engine.hpp"

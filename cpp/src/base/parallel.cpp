@@ -2,20 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <fstream>
 #include <memory>
-#include <string>
 #include <utility>
 
 #include "scorefield/base/check.hpp"
+#include "scorefield/base/processors.hpp"
 #include "worker_pool.hpp"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-#ifdef __linux__
-#include <sched.h>
-#endif
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #endif
@@ -61,36 +54,12 @@ class Inside {
   bool outer_;
 };
 
-/// The processor share that the control group of a container allows, rounded up; a large number if there is no limit.
-Index cgroup_quota() {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (!(file >> quota >> period) || quota == "max" || period <= 0) return 1 << 20;
-  return std::max<Index>(1, static_cast<Index>((std::stod(quota) + period - 1) / period));
-}
-
-Index affinity() {
-#ifdef __linux__
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
-#endif
-  return 1 << 20;
-}
-
 }  // namespace
 
 Index threads() {
   if (inside) return 1;
-  static const Index quota = cgroup_quota();
-  Index n = std::min(quota, affinity());
-#ifdef _OPENMP
-  if (omp_in_parallel()) return 1;
-  n = std::min<Index>(n, omp_get_max_threads());
-#endif
-  if (const Index c = cap.load(); c > 0) n = std::min(n, c);
-  return std::max<Index>(1, n);
+  const Index n = processors(), c = cap.load();
+  return c > 0 ? std::min(n, c) : n;
 }
 
 void set_thread_cap(Index n) {

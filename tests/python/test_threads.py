@@ -1,0 +1,204 @@
+"""Threads: who sets their number, what other libraries in the process notice, and that none of them spins.
+
+Most of it needs a process of its own: what a process imports and forks, and in which order, is the point.
+"""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import scorefield as sf
+from scorefield import _core
+
+BEGIN = """
+import json, os, sys, time
+import numpy as np
+def train():
+    import scorefield as sf
+    x = np.random.default_rng(0).normal(size=(64, 4, 4, 1)).astype(np.float32)
+    net = sf.UNet((4, 4, 1), widths=(8, 8), depth=1, seed=2)
+    return sf.Diffusion(net, "cosine").fit(x, steps=5, seed=1, progress=False).net.theta.tobytes()
+def tasks():
+    return len(os.listdir("/proc/self/task"))
+"""
+
+two = pytest.mark.skipif(_core.threads() < 2, reason="needs two processors")
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux")
+
+
+def run(script, **environment):
+    """Run a script in a process of its own; return what it prints."""
+    inherited = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + textwrap.dedent(script)],
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_machine_the_cap_and_the_assumption_of_tests():
+    _core.assume_processors(5)
+    try:
+        assert sf.get_num_threads() == 5
+        with sf.set_num_threads(3):
+            assert sf.get_num_threads() == 3
+    finally:
+        _core.assume_processors(0)
+    assert sf.get_num_threads() <= len(os.sched_getaffinity(0))
+
+
+# ---- who sets the number
+
+
+def test_the_environment_of_openmp_is_obeyed():
+    assert run("import scorefield as sf; print(sf.get_num_threads())", OMP_NUM_THREADS="1") == "1"
+
+
+@linux
+def test_affinity_is_obeyed_before_and_after_the_import():
+    out = run("""
+        everything = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(everything)})
+        import scorefield as sf
+        first = sf.get_num_threads()
+        os.sched_setaffinity(0, everything)
+        train()
+        os.sched_setaffinity(0, {max(everything)})
+        print(first, sf.get_num_threads())
+    """)
+    assert out == "1 1"
+
+
+@linux
+@two
+@pytest.mark.parametrize("imports", ["", "import torch", "import sklearn.linear_model"])
+def test_threadpoolctl_limits_us_and_lets_go(imports):
+    """Under the limit no thread is made; after it there is one more, and the same bytes."""
+    for package in ("threadpoolctl", *imports.split()[1:]):
+        pytest.importorskip(package.split(".")[0])
+    out = run(f"""
+        {imports}
+        import scorefield as sf
+        from threadpoolctl import threadpool_limits
+        before, free = tasks(), sf.get_num_threads()
+        with threadpool_limits(1):
+            limited = sf.get_num_threads()
+            alone = train()
+            made = tasks() - before
+        assert sf.get_num_threads() == free >= 2
+        assert train() == alone
+        print(limited, made, tasks() - before)
+    """)
+    assert out == "1 0 1"
+
+
+# ---- beside other libraries
+
+OTHERS = {
+    "torch": "import torch; a = torch.ones(700, 700); b = float((a @ a).sum()); n = torch.get_num_threads()",
+    "sklearn": "from sklearn.cluster import KMeans; import numpy as np; from threadpoolctl import threadpool_info; "
+    "b = KMeans(4, n_init=1, random_state=0).fit(np.random.default_rng(0).normal(size=(3000, 8))).inertia_; "
+    "n = min(pool['num_threads'] for pool in threadpool_info() if pool['user_api'] == 'openmp')",
+}
+
+
+@two
+@pytest.mark.parametrize("other", OTHERS)
+def test_other_libraries_imported_before_or_after_change_nothing_and_keep_their_threads(other):
+    pytest.importorskip(other)
+    ours = "import scorefield as sf; bytes_ = train(); threads = sf.get_num_threads()"
+    tell = "print(threads, n, b, __import__('hashlib').sha256(bytes_).hexdigest())"
+    orders = [f"{OTHERS[other]}\n{ours}\n{tell}", f"{ours}\n{OTHERS[other]}\n{tell}"]
+    before, after = (run(order).split() for order in orders)
+    assert before == after
+    assert int(before[0]) >= 2
+    assert int(before[1]) >= 2
+    assert before[3] == run(ours + "\n" + tell.replace("threads, n, b,", "0, 0, 0,")).split()[3]
+
+
+def test_children_of_a_fork_work_after_training():
+    out = run(
+        """
+        import multiprocessing, warnings
+        import scorefield as sf
+        warnings.simplefilter("ignore")
+        x = np.random.default_rng(0).normal(size=(64, 4, 4, 1)).astype(np.float32)
+        model = sf.Diffusion(sf.UNet((4, 4, 1), widths=(8, 8)), "cosine").fit(x, steps=5, progress=False)
+        def ask(k):
+            return model.sample(4, start=4 * k, steps=3), model.copy().fit(x, steps=1, progress=False).step
+        here = [ask(k) for k in range(4)]
+        for _ in range(20):
+            with multiprocessing.get_context("fork").Pool(2) as pool:
+                there = pool.map(ask, range(4))
+            assert all(np.array_equal(a[0], b[0]) and a[1] == b[1] == 6 for a, b in zip(here, there))
+        print("well")
+        """
+    )
+    assert out == "well"
+
+
+def test_a_child_forked_while_another_thread_trains_works():
+    """The child has none of the parent's workers, and perhaps the parent's pool in the middle of a loop."""
+    out = run(
+        """
+        import threading
+        import scorefield as sf
+        truth, stop = train(), threading.Event()
+        def others():
+            while not stop.is_set():
+                train()
+        thread = threading.Thread(target=others)
+        thread.start()
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                import signal
+                signal.alarm(60)
+                os._exit(0 if train() == truth else 1)
+            assert os.waitpid(child, 0)[1] == 0
+        stop.set()
+        thread.join()
+        print("well")
+        """
+    )
+    assert out == "well"
+
+
+def test_joblib_workers_give_the_same_samples():
+    joblib = pytest.importorskip("joblib")
+    model = sf.Diffusion(sf.MLP(3, widths=(8,)), "cosine")
+    ask = joblib.delayed(model.sample)
+    there = joblib.Parallel(n_jobs=2)(ask(3, start=3 * k, steps=3) for k in range(4))
+    assert [a.tobytes() for a in there] == [model.sample(3, start=3 * k, steps=3).tobytes() for k in range(4)]
+
+
+# ---- nobody spins
+
+
+@two
+def test_workers_sleep_when_there_is_nothing_to_do():
+    """Half a second of waiting, at the end or while Python thinks, costs no processor time: 2 % is a wide bound."""
+    out = run(
+        """
+        import scorefield as sf
+        train()
+        start = time.process_time()
+        time.sleep(0.5)
+        idle = time.process_time() - start
+        mixture = sf.GaussianMixture(np.zeros((1, 2)), stds=1.0).denoiser("cosine")
+        slow = sf.Denoiser(lambda x_t, t: time.sleep(0.05) or mixture.denoise(x_t, t), "cosine", 2)
+        slow.sample(2000, steps=2)
+        start, asked = time.process_time(), time.perf_counter()
+        slow.sample(2000, steps=10)
+        print(idle < 0.01, (time.process_time() - start) / (time.perf_counter() - asked) < 0.2)
+        """
+    )
+    assert out == "True True"
