@@ -8,6 +8,7 @@ import numpy.typing as npt
 from scorefield import _core
 from scorefield._arrays import Array, integer, seed_number
 
+FLAT_ROW = 4096  # numbers of a flat shape that share a counter's sample
 PRIOR = 1  # Stream::prior of base/rng.hpp: what sampling starts from
 
 
@@ -18,6 +19,8 @@ def normal(
 
     shape : (n, ...), the first axis counts samples.   start : global index of the first sample; row i depends on
     (seed, start + i) alone, so ``normal(100)`` is ``normal(60)`` followed by ``normal(40, start=60)``.
+    A flat shape (n,) counts numbers: number start + i is element (start + i) mod 4096 of row (start + i) // 4096, drawn
+    four at a time, and so not that of shape (n, 1).
     dtype : float32, or float64 for the same numbers in a wider type.
     Returns an array of that shape. Philox4x32-10 (Salmon et al. 2011) and Box and Muller's map, in float32.
 
@@ -31,5 +34,11 @@ def normal(
     if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
     draw = _core.normal32 if np.dtype(dtype) == np.float32 else _core.normal64
-    z: Array = draw(dims, seed_number(seed), PRIOR, integer(start, "start", 0, 2**63 - 1), 0)
-    return z
+    number, first = seed_number(seed), integer(start, "start", 0, 2**63 - 1)
+    if len(dims) > 1:
+        rows: Array = draw(dims, number, PRIOR, first, 0)
+        return rows
+    row, skipped = divmod(first, FLAT_ROW)
+    count = -(-(skipped + dims[0]) // FLAT_ROW)
+    z: Array = draw([count, FLAT_ROW], number, PRIOR, row, 0)
+    return z.reshape(-1)[skipped : skipped + dims[0]]

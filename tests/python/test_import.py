@@ -128,6 +128,15 @@ def test_normal_numbers_are_those_of_the_sample_and_not_of_the_call():
         np.testing.assert_array_equal(whole, sf.normal((100, 3, 2), seed=5))
 
 
+def test_a_flat_shape_is_one_sequence_in_rows_of_4096():
+    whole = sf.normal(10_000, seed=5)
+    np.testing.assert_array_equal(whole[:8192], sf.normal((2, 4096), seed=5).ravel())
+    parts = [sf.normal(n, seed=5, start=start) for start, n in ((0, 1), (1, 4095), (4096, 4000), (8096, 1904))]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    assert sf.normal(0, seed=5).shape == (0,)
+    assert sf.normal((3,), seed=5, dtype=np.float64).dtype == np.float64
+
+
 def test_normal_numbers_have_the_moments_of_the_normal_law():
     n = 400_000
     z = sf.normal(n, seed=3, dtype=np.float64)
