@@ -20,6 +20,16 @@ POINTS = [
     {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012},
     COSINE,
 ]
+INTERVALS = [
+    {},
+    {"solver_order": 1},
+    {"solver_order": 3},
+    {"timestep_spacing": "leading", "steps_offset": 1},
+    {"timestep_spacing": "trailing", "beta_schedule": "scaled_linear", **V},
+    {"use_karras_sigmas": True},
+    {"use_exponential_sigmas": True, "prediction_type": "sample"},
+]
+PNDM = [{}, {"set_alpha_to_one": True}, {"steps_offset": 1}]
 CASES = [
     *(("EulerDiscreteScheduler", options, 20) for options in POINTS),
     ("EulerDiscreteScheduler", {"final_sigmas_type": "sigma_min"}, 10),
@@ -35,6 +45,24 @@ CASES = [
     ("DDIMScheduler", {"thresholding": True}, 7),
     ("DDIMScheduler", {"clip_sample_range": 0.5, **V}, 50),
     ("DDIMScheduler", {"trained_betas": (np.linspace(1e-4, 0.02, 1000) ** 1.1).tolist()}, 50),
+    *(("LMSDiscreteScheduler", options, 20) for options in POINTS[:-1]),
+    *(("KDPM2DiscreteScheduler", options, 20) for options in POINTS[:-1]),
+    ("EulerDiscreteScheduler", {"use_beta_sigmas": True}, 10),
+    *(("PNDMScheduler", {"skip_prk_steps": True, **options}, steps) for options in PNDM for steps in (10, 50)),
+    *(("PNDMScheduler", options, steps) for options in PNDM for steps in (10, 50)),
+    *(("DPMSolverMultistepScheduler", options, steps) for options in INTERVALS for steps in (8, 20)),
+    ("DPMSolverMultistepScheduler", {"use_lu_lambdas": True}, 20),
+    ("DPMSolverMultistepScheduler", {"solver_type": "heun"}, 20),
+    ("DPMSolverMultistepScheduler", {"euler_at_final": True, "final_sigmas_type": "sigma_min"}, 20),
+    ("DPMSolverMultistepScheduler", {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", **V}, 20),
+    ("DPMSolverMultistepScheduler", {"lambda_min_clipped": -5.1, **COSINE}, 20),
+    ("DPMSolverMultistepScheduler", {"thresholding": True, "sample_max_value": 1.5}, 20),
+    ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}, 20),
+    ("DPMSolverSinglestepScheduler", {"solver_order": 1}, 20),
+    *(("DEISMultistepScheduler", options, steps) for options in INTERVALS for steps in (8, 20)),
+    *(("UniPCMultistepScheduler", options, steps) for options in INTERVALS for steps in (8, 20)),
+    ("UniPCMultistepScheduler", {"solver_type": "bh1", "final_sigmas_type": "sigma_min"}, 20),
+    ("UniPCMultistepScheduler", {"lower_order_final": False, "final_sigmas_type": "sigma_min"}, 20),
     ("FlowMatchEulerDiscreteScheduler", {}, 20),
     ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}, 20),
 ]
@@ -59,7 +87,7 @@ def theirs(name, folder, network, x_T, steps):
     return x.numpy() / np.sqrt(sigmas[-1] ** 2 + 1) if by_levels else x.numpy()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of NumPy, in their code
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of their own code
 @pytest.mark.parametrize(("name", "options", "steps"), CASES, ids=label)
 def test_the_numbers_are_theirs(name, options, steps, tmp_path):
     """To 1e-5, the digits of the float32 in which their schedulers keep noise levels and states."""
@@ -78,14 +106,13 @@ def test_levels_are_those_of_their_tables():
     diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed, or without what it needs")
     from pathlib import Path
 
-    from scorefield.diffusers.samplers import DEFAULTS
-    from scorefield.diffusers.scheduler import CLASSES, TRAINING
+    from scorefield.diffusers.defaults import CLASSES
     from scorefield.diffusers.settings import Settings
     from scorefield.diffusers.tables import _alpha_bars
 
     name = "EulerDiscreteScheduler"
     for options in ({}, POINTS[5], COSINE, {"rescale_betas_zero_snr": True}):
-        settings = Settings(Path("x"), options, {**TRAINING, **CLASSES[name], **DEFAULTS[name]})
+        settings = Settings(Path("x"), options, CLASSES[name])
         expected = diffusers.EulerDiscreteScheduler(**options).alphas_cumprod.numpy()
         np.testing.assert_allclose(_alpha_bars(settings), expected, rtol=5e-7, atol=3e-7)
 
@@ -139,7 +166,13 @@ REFUSED = [
     ({"_class_name": "DDIMScheduler", "timestep_spacing": "linspace"}, "timestep_spacing: 'linspace' with 50 steps"),
     ({"_class_name": "DDIMScheduler", "set_alpha_to_one": False}, "set_alpha_to_one: false, with clipping"),
     ({"_class_name": "DDIMScheduler", "thresholding": True, "sample_max_value": 2.0}, "sample_max_value: dynamic"),
-    ({"_class_name": "EulerDiscreteScheduler", "use_beta_sigmas": True}, "use_beta_sigmas: True is not supported"),
+    ({"_class_name": "PNDMScheduler", **V, "steps_offset": 1}, "prediction_type: 'v_prediction' is not supported"),
+    ({"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "sde-dpmsolver"}, "algorithm_type: 'sde-dpm"),
+    ({"_class_name": "DPMSolverMultistepScheduler", "solver_order": 4}, "solver_order: 4 is not supported"),
+    ({"_class_name": "DPMSolverMultistepScheduler", "use_flow_sigmas": True}, "prediction_type: 'epsilon' is not"),
+    ({"_class_name": "DPMSolverSinglestepScheduler"}, "solver_order: 2 and 3 of DPMSolverSinglestepScheduler"),
+    ({"_class_name": "UniPCMultistepScheduler", "predict_x0": False}, "predict_x0: False is not supported"),
+    ({"_class_name": "UniPCMultistepScheduler", "disable_corrector": [0]}, "disable_corrector: steps without corr"),
     ({"_class_name": "EulerDiscreteScheduler", "interpolation_type": "log_linear"}, "interpolation_type: 'log_linear'"),
     ({"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": True}, "use_dynamic_shifting: True"),
 ]

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorefield._arrays import integer
-from scorefield.diffusers import samplers, scheduler
+from scorefield.diffusers import scheduler
 from scorefield.diffusers.folder import root_of, scheduler_file
 from scorefield.diffusers.levels import Levels
-from scorefield.diffusers.samplers import CLASSES
+from scorefield.diffusers.samplers import plan_of
 from scorefield.grids import Explicit, Grid, Leading, Linspace, Trailing
 from scorefield.schedules import RectifiedFlow, Schedule
 
 Array = NDArray[Any]
+USUAL_STEPS = 50
 
 
 def sampling(folder: str | os.PathLike[str], *, steps: int | None = None) -> dict[str, Any]:
@@ -38,10 +39,11 @@ def sampling(folder: str | os.PathLike[str], *, steps: int | None = None) -> dic
     file = scheduler_file(root_of(folder))
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such file, so nothing says how to sample; choose a sampler yourself")
-    law = scheduler.read(file, samplers.DEFAULTS)
-    kind = CLASSES[law.name]
-    count = kind.steps(law) if steps is None else integer(steps, "steps", 1, law.schedule.T or 10**6)
-    plan = kind.plan(law, count)
+    law = scheduler.read(file)
+    most = law.schedule.T or 1_000_000
+    usual = min(most, 1000 if law.name == "DDPMScheduler" else USUAL_STEPS)
+    count = usual if steps is None else integer(steps, "steps", 1, most)
+    plan = plan_of(law, count)
     stops = _named(law.schedule, count, plan.stops) if isinstance(plan.stops, np.ndarray) else _placed(law, plan.stops)
     words = {"sampler": plan.sampler, "clip": plan.clip, **stops}
     return {word: value for word, value in words.items() if value is not None}
@@ -70,16 +72,18 @@ def _placed(law: scheduler.Law, levels: Levels) -> dict[str, Any]:
     A last step from a level to itself changes nothing and is left out.
     """
     ratios, told, schedule = levels.ratios, levels.told + 1, law.schedule
-    end = [] if ratios[-1] == ratios[-2] else [0.0 if ratios[-1] == 0 else schedule.t_min]
+    end = [] if levels.ends_twice else [0.0 if ratios[-1] == 0 else schedule.t_min]
     whole = bool(levels.placed and schedule.alpha(told[0]) != 0)
     if whole:
         return _named(schedule, len(told), np.append(told, end))
     start = schedule.at(schedule.t_max)
     highest = float(start.sigma / start.alpha) if start.alpha > 0 else np.inf
-    inside = np.minimum(ratios[: len(told)], highest)
-    times = np.asarray(schedule.time_of(log_snr=-2 * np.log(inside)))
-    pairs = tuple(zip(times.tolist(), told.tolist(), strict=True))
-    return {"grid": _explicit(law, (*times.tolist(), *end), pairs)}
+
+    asked = np.concatenate([ratios[: len(told)], levels.between[0]])
+    heard = np.concatenate([told, levels.between[1] + 1])
+    times = np.asarray(schedule.time_of(log_snr=-2 * np.log(np.minimum(asked, highest)))).tolist()
+    pairs = sorted(set(zip(times, heard.tolist(), strict=True)), reverse=True)
+    return {"grid": _explicit(law, (*times[: len(told)], *end), tuple(pairs))}
 
 
 def _explicit(law: scheduler.Law, times: tuple[float, ...], told: tuple[tuple[float, float], ...]) -> Explicit:

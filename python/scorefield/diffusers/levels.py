@@ -7,17 +7,19 @@ know whole times only round or truncate them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scorefield import _core
 from scorefield.diffusers.settings import NOTHING, NUMBER, Settings
 from scorefield.diffusers.tables import sigma_ratios
 
 Array = NDArray[Any]
 RHO = 7.0  # Karras et al. 2022
+ALMOST = 1e-3  # a time that misses a whole one by rounding is that; theirs is then one less on some machines
 SPACINGS = ("linspace", "leading", "trailing")
 
 
@@ -27,11 +29,18 @@ class Levels:
 
     ratios : (S + 1,) sigma / alpha, falling; the last may be 0.   told : (S,) their timestep at each but the last.
     placed : whether the ratios are those of whole timesteps.
+    between : (2, k) further ratios at which the network is asked, and what it is told there.
     """
 
     ratios: Array
     told: Array
     placed: bool
+    between: Array = field(default_factory=lambda: np.empty((2, 0)))
+
+    @property
+    def ends_twice(self) -> bool:
+        """Whether the last step leads from a level to itself, a bool: it changes nothing."""
+        return bool(self.ratios[-1] > 0.999999 * self.ratios[-2])
 
 
 def timesteps(s: Settings, steps: int, *, more: int = 0, whole: bool = True, last: int | None = None) -> Array:
@@ -54,8 +63,11 @@ def timesteps(s: Settings, steps: int, *, more: int = 0, whole: bool = True, las
     return times[:steps] if more else times
 
 
-def levels_of_points(s: Settings, steps: int) -> Levels:
-    """Return the stops of the classes that place S timesteps: Euler, Heun, LMS, KDPM2."""
+def levels_of_points(s: Settings, steps: int, *, rounded: bool = False, half_way: bool = False) -> Levels:
+    """Return the stops of the classes that place S timesteps: Euler, Heun, LMS, KDPM2.
+
+    rounded : times of Karras levels are.   half_way : the network is asked there too, in log(sigma / alpha).
+    """
     table = sigma_ratios(s).astype(float)
     told = timesteps(s, steps, whole=False)
     ratios, placed = np.interp(told, np.arange(len(table)), table), bool((told == told.round()).all())
@@ -63,7 +75,10 @@ def levels_of_points(s: Settings, steps: int) -> Levels:
     if curve is not None:
         ratios = curve(*_ends(s, ratios[-1], ratios[0]), steps)
         told, placed = _times_of(ratios, sigma_ratios(s)), False
-    return Levels(np.append(ratios, _final(s, table)), told, placed)
+        told = told.round() if rounded and curve is _karras else told
+    halves = np.sqrt(ratios[1:] * ratios[:-1]) if half_way else np.empty(0)
+    between = np.stack([halves, _times_of(halves, sigma_ratios(s))])
+    return Levels(np.append(ratios, _final(s, table)), told, placed and not half_way, between)
 
 
 def levels_of_intervals(s: Settings, steps: int, *, final: str = "zero") -> Levels:
@@ -80,7 +95,7 @@ def levels_of_intervals(s: Settings, steps: int, *, final: str = "zero") -> Leve
     else:
         ratios, placed = curve(*_ends(s, float(table[0]), float(table[-1])), steps), False
         told = _times_of(ratios, table)
-        told = told.round() if _rounds(s) else np.trunc(told)
+        told = told.round() if _rounds(s) else np.trunc(told + ALMOST)
     return Levels(np.append(ratios, _final(s, table.astype(float), final)), told, placed)
 
 
@@ -93,7 +108,7 @@ def _rounds(s: Settings) -> bool:
 
 
 def _final(s: Settings, table: Array, default: str = "zero") -> float:
-    kind = s.choice("final_sigmas_type", {"zero": "zero", "sigma_min": "sigma_min", None: default})
+    kind = s.choice("final_sigmas_type", {"zero": default, "sigma_min": "sigma_min"})
     return 0.0 if kind == "zero" else float(table[0])
 
 
@@ -104,7 +119,8 @@ def _ends(s: Settings, low: float, high: float) -> tuple[float, float]:
 
 def _curve(s: Settings) -> Any:
     """Return the function (low, high, steps) -> ratios that the settings ask for; None: levels of the timesteps."""
-    s.choice("use_beta_sigmas", {False: None, None: None})
+    if s.get("use_beta_sigmas", (bool, NOTHING)):
+        return _beta
     if s.get("use_karras_sigmas", (bool, NOTHING)):
         return _karras
     if s.get("use_lu_lambdas", (bool, NOTHING)) or s.get("use_exponential_sigmas", (bool, NOTHING)):
@@ -120,6 +136,12 @@ def _karras(low: float, high: float, steps: int) -> Array:
 
 def _exponential(low: float, high: float, steps: int) -> Array:
     return np.exp(np.linspace(np.log(high), np.log(low), steps))
+
+
+def _beta(low: float, high: float, steps: int) -> Array:
+    """Lee et al. 2024, quantiles of Beta(0.6, 0.6) over sigma / alpha."""
+    shares = [_core.grids.beta_quantile(0.6, 0.6, float(p)) for p in 1 - np.linspace(0, 1, steps)]
+    return low + np.asarray(shares) * (high - low)
 
 
 def _times_of(ratios: Array, table: Array) -> Array:

@@ -7,7 +7,7 @@ Lin et al. 2023 (zero terminal SNR), Esser et al. 2024 (flow matching).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from scorefield.checkpoint import shorten
+from scorefield.diffusers.defaults import CLASSES, FLOW, NEUTRAL
 from scorefield.diffusers.settings import NOTHING, NUMBER, Settings, read_json
 from scorefield.errors import FormatError, ScheduleWarning
 from scorefield.schedules import Cosine, Linear, RectifiedFlow, ScaledLinear, Schedule, Table
@@ -22,30 +23,8 @@ from scorefield.schedules.discrete import DiscreteVP
 
 MOST_STEPS = 1_000_000
 LONGEST_TABLE = 100_000
-FLOW = "FlowMatchEulerDiscreteScheduler"
 OLD_NAMES = {"GaussianDDPMScheduler": "DDPMScheduler", "timesteps": "num_train_timesteps"}
-
-BETAS = {"num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear"}
-TRAINING: dict[str, Any] = {**BETAS, "trained_betas": None, "rescale_betas_zero_snr": False}
-TRAINING |= {"prediction_type": "epsilon", "use_flow_sigmas": False}
-LATENT = {"beta_start": 0.00085, "beta_end": 0.012}  # defaults of those that were written for Stable Diffusion
 PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
-CLASSES: dict[str, dict[str, Any]] = {  # scheduler -> its defaults that say what the network was trained on
-    "DDPMScheduler": {},
-    "DDIMScheduler": {},
-    "PNDMScheduler": {},
-    "LMSDiscreteScheduler": {},
-    "EulerDiscreteScheduler": {},
-    "EulerAncestralDiscreteScheduler": {},
-    "HeunDiscreteScheduler": LATENT,
-    "KDPM2DiscreteScheduler": LATENT,
-    "KDPM2AncestralDiscreteScheduler": LATENT,
-    "DPMSolverMultistepScheduler": {},
-    "DPMSolverSinglestepScheduler": {},
-    "DEISMultistepScheduler": {},
-    "UniPCMultistepScheduler": {},
-    FLOW: {"prediction_type": "flow_prediction"},
-}
 
 
 @dataclass(frozen=True)
@@ -58,11 +37,8 @@ class Law:
     prediction: str
 
 
-def read(path: Path | None, defaults: Mapping[str, Mapping[str, Any]] | None = None) -> Law:
-    """Read scheduler_config.json; None stands for DDPM's defaults. FormatError names what is not supported.
-
-    defaults : by class, of further settings that will be asked for.
-    """
+def read(path: Path | None) -> Law:
+    """Read scheduler_config.json; None stands for DDPM's defaults. FormatError names what is not supported."""
     values = {} if path is None else read_json(path)
     values = {OLD_NAMES.get(key, key): value for key, value in values.items()}
     name = values.get("_class_name", "DDPMScheduler")
@@ -70,11 +46,11 @@ def read(path: Path | None, defaults: Mapping[str, Mapping[str, Any]] | None = N
     path = path or Path("scheduler_config.json")
     if not isinstance(name, str) or name not in CLASSES:
         raise FormatError(f"{path}: _class_name: {shorten(name)} is not supported; supported: {', '.join(CLASSES)}")
-    more = {} if defaults is None else defaults[name]
-    settings = Settings(path, {**values, "_class_name": name}, {**TRAINING, **CLASSES[name], **more})
+    own = CLASSES[name]
+    read = {key: value for key, value in values.items() if key in own}
+    settings = Settings(path, {**read, "_class_name": name}, {**NEUTRAL, **own})
     flows = name == FLOW or settings.get("use_flow_sigmas", bool)
-    kinds = {"flow_prediction": "flow"} if flows else PREDICTIONS
-    prediction = settings.choice("prediction_type", kinds)
+    prediction = settings.choice("prediction_type", {"flow_prediction": "flow"} if flows else PREDICTIONS)
     return Law(name, settings, RectifiedFlow() if flows else _discrete(settings), prediction)
 
 

@@ -57,12 +57,12 @@ def _betas(s: Settings) -> Array:
 
 
 def _linspace(start: float, end: float, count: int) -> Array:
-    """Equal steps in float32, counted from the nearer end as PyTorch does."""
+    """Equal float32 steps from the nearer end, each rounded once, as PyTorch does it."""
     first, last = np.float32(start), np.float32(end)
     step = (last - first) / np.float32(max(count - 1, 1))
-    index = np.arange(count)
-    below, above = index.astype(np.float32), (count - 1 - index).astype(np.float32)
-    return np.where(index < count // 2, first + step * below, last - step * above)
+    index, width = np.arange(count), float(step)
+    upper = float(last) - width * (count - 1 - index)
+    return np.where(index < count // 2, float(first) + width * index, upper).astype(np.float32)
 
 
 def _zero_snr(betas: Array) -> Array:
