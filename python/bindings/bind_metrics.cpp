@@ -1,4 +1,5 @@
 #include "common.hpp"
+#include "scorefield/metrics/diameter.hpp"
 #include "scorefield/metrics/energy_distance.hpp"
 #include "scorefield/metrics/frechet.hpp"
 #include "scorefield/metrics/mmd.hpp"
@@ -14,6 +15,12 @@ double energy_distance(Sample a, Sample b) {
   const InMap<float> x = view(a), y = view(b);
   const py::gil_scoped_release nogil;
   return metrics::energy_distance(x, y, signal_poll());
+}
+
+double diameter(Sample x, Index most) {
+  const InMap<float> rows = view(x);
+  const py::gil_scoped_release nogil;
+  return metrics::diameter(rows, most, signal_poll());
 }
 
 double mmd(Sample a, Sample b, double bandwidth) {
@@ -59,6 +66,7 @@ py::tuple nearest(Sample a, Sample to, Index k, bool same) {
 void register_metrics(py::module_& m) {
   const auto a = py::arg("a").noconvert(), b = py::arg("b").noconvert();
   m.def("energy_distance", &energy_distance, a, b);
+  m.def("diameter", &diameter, py::arg("x").noconvert(), py::arg("most"));
   m.def("mmd", &mmd, a, b, py::arg("bandwidth"));
   m.def("sliced_wasserstein", &sliced_wasserstein, a, b, py::arg("projections"), py::arg("seed"));
   m.def("frechet", &frechet, a, b);

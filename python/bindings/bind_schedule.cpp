@@ -9,6 +9,7 @@
 #include "scorefield/schedule/discrete_ve.hpp"
 #include "scorefield/schedule/discrete_vp.hpp"
 #include "scorefield/schedule/edm.hpp"
+#include "scorefield/schedule/ladder.hpp"
 #include "scorefield/schedule/rectified_flow.hpp"
 #include "scorefield/schedule/single.hpp"
 #include "scorefield/schedule/sub_vp.hpp"
@@ -125,6 +126,10 @@ void register_makers(py::module_& m) {
     return std::make_shared<DiscreteVe>(geometric_sigmas(T, low, high));
   });
   m.def("zero_terminal_snr", &zero_terminal_snr);
+  m.def("ladder_levels", [](Index D, double sigma_min, double sigma_max) {
+    return ladder::levels(sigma_min, sigma_max, ladder::ratio(D));
+  });
+  m.def("ladder_step_size", &ladder::step_size, py::arg("ratio"), py::arg("inner"));
   maker<Vp, double, double>(m, "vp");
   maker<SubVp, double, double>(m, "sub_vp");
   maker<Ve, double, double>(m, "ve");

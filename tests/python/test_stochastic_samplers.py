@@ -199,3 +199,35 @@ def test_what_a_model_cannot_do_is_said_before_it_is_tried():
         exact.sample(x_T=np.array([[0.0, 0.0], [1e200, 0.0]]), sampler=Langevin(0.1, t=0.5, metropolis=True))
     with pytest.raises(sf.NonFiniteError, match="the state is not finite at step"):
         exact.sample(2, sampler=Langevin(100.0), steps=2000)
+
+
+def test_a_ladder_for_data_follows_the_published_rules():
+    """sigma_max is the largest distance; neighbours overlap by one half; all rungs together weigh two far modes."""
+    x = 3 * sf.normal((50, 8, 8, 1), seed=0)
+    ladder = sf.schedules.Geometric.for_data(x, sigma_min=0.05)
+    flat = x.reshape(50, -1).astype(float)
+    assert ladder.sigma_max == pytest.approx(np.linalg.norm(flat[:, None] - flat[None], axis=2).max(), rel=1e-6)
+    ratio = (ladder.sigma_max / ladder.sigma_min) ** (1 / (ladder.T - 1))
+    assert 1.3 < ratio < np.sqrt(128) / (np.sqrt(128) - 3)
+    assert ladder.sigma_min == 0.05
+
+    truth = sf.GaussianMixture([[-5, -5], [5, 5]], stds=1.0, weights=[0.2, 0.8])
+    ladder = sf.schedules.Geometric.for_data(truth.sample(500, seed=1), sigma_min=0.1)
+    sampler = AnnealedLangevin.for_ladder(ladder, inner=30)
+    draws = truth.denoiser(ladder).sample(2000, sampler=sampler)
+    assert abs(truth.mode_weights(draws)[0] - 0.2) < 0.05  # 5.6 standard errors
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: sf.schedules.Geometric.for_data([[0.0, 1.0]]), r"x must have shape \(n, \*shape\) with n >= 2"),
+        (lambda: sf.schedules.Geometric.for_data([[0.0], [1.0]], sigma_min=2), "is not below the largest distance"),
+        (lambda: sf.schedules.Geometric.for_data([[0.0], [np.nan]]), "non-finite"),
+        (lambda: AnnealedLangevin.for_ladder(sf.schedules.VP()), "the ladder must be a schedule of T >= 2 sigmas"),
+        (lambda: AnnealedLangevin.for_ladder(sf.schedules.Geometric(5, 0.1, 9.0), inner=0), "inner must be"),
+    ],
+)
+def test_a_ladder_of_nonsense(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()

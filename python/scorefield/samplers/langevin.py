@@ -46,6 +46,23 @@ class AnnealedLangevin(CoreSampler):
             )
         set_fields(self, step_size=step_size, inner=integer(self.inner, "inner", 1, 2**31 - 1))
 
+    @classmethod
+    def for_ladder(cls, ladder: Schedule, *, inner: int = 100) -> AnnealedLangevin:
+        """Give the sampler whose step_size suits a ladder of equal ratios (`Geometric`) and `inner` steps a level.
+
+        It brings the variance of each level, met with that of the level above, as near to its own as `inner` steps can.
+        Source: Song and Ermon 2020 (arXiv:2006.09011), technique 4, whose epsilon is step_size sigma_min^2 / 2.
+
+        >>> import scorefield as sf
+        >>> round(AnnealedLangevin.for_ladder(sf.schedules.Geometric(232, 0.01, 50.0), inner=5).step_size, 2)
+        0.12
+        """
+        if not ladder._core.exploding or ladder.T is None or ladder.T < 2:
+            raise ValueError(f"the ladder must be a schedule of T >= 2 sigmas such as Geometric, got {ladder!r}")
+        ratio = (float(ladder.sigma(ladder.T)) / float(ladder.sigma(1))) ** (1 / (ladder.T - 1))
+        inner = integer(inner, "inner", 1, 2**31 - 1)
+        return cls(_core.schedules.ladder_step_size(ratio, inner), inner)
+
     def _core(self) -> Any:
         return _core.AnnealedLangevin(self.step_size, self.inner)
 

@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from scorefield import _core
-from scorefield._arrays import real_array
+from scorefield._arrays import number, real_array
 from scorefield.errors import ScheduleWarning
 from scorefield.schedules.base import Schedule
 from scorefield.schedules.diagnosis import HIGH_TERMINAL_SNR
 from scorefield.schedules.native import NativeSchedule, settle
+
+MOST_COMPARED = 4096  # samples, of which all pairs are compared
 
 
 class Discrete(NativeSchedule):
@@ -129,3 +131,26 @@ class Geometric(Discrete):
 
     def _make(self) -> Any:
         return _core.schedules.geometric(self.T, self.sigma_min, self.sigma_max)
+
+    @classmethod
+    def for_data(cls, x: npt.ArrayLike, *, sigma_min: float = 0.01) -> "Geometric":
+        """Give the ladder for these data by the published rules.
+
+        x : (n, *shape), in the units of the network.   sigma_min : small beside the details of the data.
+
+        sigma_max is the largest distance between two samples (of 4096 evenly chosen ones, if there are more), so that
+        dynamics at the top reach every mode from every other; neighbouring levels overlap by one half, in few
+        dimensions by more: their ratio is at most 1.5. Source: Song and Ermon 2020 (arXiv:2006.09011), techniques 1, 2.
+
+        >>> Geometric.for_data([[0.0, 0.0], [3.0, 4.0]], sigma_min=0.1)
+        Geometric(T=11, sigma_min=0.1, sigma_max=5.0)
+        """
+        rows = real_array(x, "x", dtype=np.float32)
+        if rows.ndim < 2 or len(rows) < 2:
+            raise ValueError(f"x must have shape (n, *shape) with n >= 2, got {rows.shape}")
+        rows = np.ascontiguousarray(rows.reshape(len(rows), -1))
+        sigma_max = _core.diameter(rows, MOST_COMPARED)
+        sigma_min = number(sigma_min, "sigma_min", 0, open_low=True)
+        if sigma_min >= sigma_max:
+            raise ValueError(f"sigma_min={sigma_min:g} is not below the largest distance of the data, {sigma_max:g}")
+        return cls(_core.schedules.ladder_levels(rows.shape[1], sigma_min, sigma_max), sigma_min, sigma_max)
