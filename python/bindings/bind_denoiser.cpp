@@ -32,15 +32,17 @@ std::vector<Index> labels_of(const std::optional<Array<std::int64_t>>& labels) {
 class CallableDenoiser final : public Denoiser {
  public:
   CallableDenoiser(py::object call, Index dimension, std::shared_ptr<Schedule> schedule, const std::string& prediction,
-                   Index batch)
+                   Index batch, bool conditioned)
       : call_(kept(std::move(call))),
         dimension_(dimension),
         schedule_(std::move(schedule)),
         prediction_(parse_prediction(prediction)),
-        batch_(batch) {
+        batch_(batch),
+        conditioned_(conditioned) {
     require(batch >= 1, "batch_size must be >= 1, got ", batch);
   }
   Index dimension() const override { return dimension_; }
+  bool knows_samples() const override { return conditioned_; }
 
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override {
     const py::gil_scoped_acquire gil;
@@ -66,6 +68,7 @@ class CallableDenoiser final : public Denoiser {
   std::shared_ptr<Schedule> schedule_;
   Prediction prediction_;
   Index batch_;
+  bool conditioned_;
 };
 
 Doubles denoise(const Denoiser& self, const Schedule& schedule, const Doubles& x, const Doubles& t, Index start) {
@@ -157,8 +160,9 @@ void register_denoiser(py::module_& m) {
            }),
            py::arg("mixture"), py::arg("labels").noconvert(), py::arg("start"));
   py::class_<CallableDenoiser, Denoiser, std::shared_ptr<CallableDenoiser>>(m, "CallableDenoiser")
-      .def(py::init<py::object, Index, std::shared_ptr<Schedule>, const std::string&, Index>(), py::arg("call"),
-           py::arg("dimension"), py::arg("schedule"), py::arg("prediction"), py::arg("batch_size"));
+      .def(py::init<py::object, Index, std::shared_ptr<Schedule>, const std::string&, Index, bool>(), py::arg("call"),
+           py::arg("dimension"), py::arg("schedule"), py::arg("prediction"), py::arg("batch_size"),
+           py::arg("conditioned") = true);
   py::class_<Differenced, SmoothDenoiser, std::shared_ptr<Differenced>>(m, "Differenced")
       .def(py::init([](std::shared_ptr<Denoiser> inner, double step) {
              return std::make_shared<Differenced>(std::move(inner), step);

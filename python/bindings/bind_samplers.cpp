@@ -10,6 +10,7 @@
 #include "scorefield/sample/heun.hpp"
 #include "scorefield/sample/lms.hpp"
 #include "scorefield/sample/pndm.hpp"
+#include "scorefield/sample/probability_flow.hpp"
 #include "scorefield/sample/renoise.hpp"
 #include "scorefield/sample/uni_pc.hpp"
 
@@ -52,6 +53,12 @@ void register_samplers(py::module_& m) {
       .value("runge_kutta", Pndm::Start::runge_kutta)
       .value("heun", Pndm::Start::heun);
   bind<Pndm, Pndm::Start, bool>(m, "Pndm", py::arg("start"), py::arg("extrapolates_to_zero"));
+  py::enum_<FlowForm>(m, "FlowForm").value("angle", FlowForm::angle).value("time", FlowForm::time);
+  py::class_<ProbabilityFlow, Sampler, std::shared_ptr<ProbabilityFlow>>(m, "ProbabilityFlow")
+      .def(py::init([](double rtol, double atol, FlowForm form) {
+             return std::make_shared<ProbabilityFlow>(OdeTolerance{rtol, atol}, form, signal_poll());
+           }),
+           py::arg("rtol"), py::arg("atol"), py::arg("form"));
   bind<Renoise>(m, "Renoise");
   py::enum_<UniPc::B>(m, "UniPcB").value("bh1", UniPc::B::h).value("bh2", UniPc::B::e_h);
   bind<UniPc, int, UniPc::B, int>(m, "UniPc", py::arg("order"), py::arg("B"), py::arg("lower_order_final"));

@@ -69,6 +69,7 @@ void register_sample(py::module_& m);
 void register_nn(py::module_& m);
 void register_optim(py::module_& m);
 void register_train(py::module_& m);
+void register_likelihood(py::module_& m);
 void register_model(py::module_& m);
 void register_metrics(py::module_& m);
 void register_datasets(py::module_& m);

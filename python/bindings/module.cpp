@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   register_sample(m);
   register_nn(m);
   register_optim(m);
+  register_likelihood(m);
   register_model(m);
   register_train(m);
   register_metrics(m);

@@ -25,6 +25,7 @@ def check_sampler(sampler: Sampler | str) -> None:
       at the start of a run;
     * deterministic ones: the seed does not matter; a step of no length changes nothing; on N(mu, c^2), where the ODE's
       solution is x_s = alpha_s mu + sqrt(V_s / V_t) (x_t - alpha_t mu), the error falls at the stated order, less 0.3;
+    * those that choose their own steps: on N(mu, c^2) one step of the grid is solved to 1e-3;
     * stochastic ones: another seed gives other samples, whose mean is that of the data.
 
     >>> check_sampler("ddim")
@@ -33,6 +34,9 @@ def check_sampler(sampler: Sampler | str) -> None:
     _check_words(method)
     _check_end(method)
     _check_repeats(method)
+    if method._adaptive:
+        _check_tolerance(method)
+        return
     _check_calls(method)
     if method.stochastic:
         _check_mean(method)
@@ -120,6 +124,12 @@ def _check_order(sampler: Sampler) -> None:
     measured = math.inf if fine == 0 else math.log2(coarse / fine)
     # below 1e-11 rounding is measured, not the method
     _law(measured > sampler.order - 0.3 or fine < 1e-11, sampler, f"order is {sampler.order}, measured {measured:.2f}")
+
+
+def _check_tolerance(sampler: Sampler) -> None:
+    error = _error(sampler, 1)
+    _law(error < 1e-3, sampler, f"it chooses its own steps, but is off by {error:.2g} after one step of the grid")
+    _check_no_length(sampler)
 
 
 def _error(sampler: Sampler, steps: int) -> float:

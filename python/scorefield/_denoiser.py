@@ -17,18 +17,18 @@ from scorefield.conversion import convert
 from scorefield.errors import NonFiniteError
 from scorefield.grids import Explicit, Grid, resolve_times
 from scorefield.guidance import Guidance, resolve_guidance
-from scorefield.samplers import Sampler, resolve_sampler
+from scorefield.likelihood import Likelihood
+from scorefield.samplers import Sampler, inversion, resolve_sampler
 from scorefield.sampling import SECONDS_BETWEEN_STOPS, Clip, Loop, Plan, Recorder, checked_start, clipped, run_dtype
 from scorefield.schedules import Schedule
 from scorefield.schedules.diagnosis import warn_of_start
 from scorefield.trajectory import SampleEvent, Trajectory
 
 Callback = Callable[[SampleEvent], object]
-INVERSION_STEPS = 50
 LARGEST_ANSWER = 1 << 40  # numbers
 
 
-class BaseDenoiser(ABC):
+class BaseDenoiser(Likelihood, ABC):
     """What every denoiser can do: answer at (x_t, t), sample, and map data to noise.
 
     A subclass says `schedule`, `shape`, `_bind`, and where the defaults do not fit `_conditions`, `_dtype`, `_decode`.
@@ -59,6 +59,10 @@ class BaseDenoiser(ABC):
     def _dtype(self) -> np.dtype[Any] | None:
         """The dtype of results; None: that of x_T or x_t."""
         return None
+
+    def _in_float64(self, x_t: Array, t: Array, condition: Condition) -> bool:
+        """Whether answers at rows x_t (n, D), t (n,) come in float64."""
+        return True
 
     def _decode(self, x0: Array) -> Array:
         """x0 as the process knows it -> x0 in the units of the data. Affine for each number."""
@@ -233,6 +237,7 @@ class BaseDenoiser(ABC):
         self,
         x: ArrayLike,
         *,
+        sampler: Sampler | str = "ddim",
         steps: int | None = None,
         grid: Grid | str | ArrayLike | None = None,
         labels: Any = None,
@@ -243,17 +248,19 @@ class BaseDenoiser(ABC):
         """Map data to the noise that makes them: DDIM upwards (Song, Meng and Ermon 2021, section 4.3; theory 7).
 
         x : (n, *shape) data.   steps : 50 by default.   grid : as for `sample`.
-        Returns x_T, (n, *shape): ``sample(x_T=..., sampler="ddim")`` on the same grid gives x back, up to the errors of
-        both runs, which fall as the steps grow.
+        sampler : "ddim", or a `ProbabilityFlow`, which solves the ODE to its tolerance.
+        Returns x_T, (n, *shape): ``sample(x_T=..., sampler=...)`` with the same sampler and grid gives x back, for DDIM
+        up to the errors of both runs, which fall as the steps grow.
         """
+        upwards, default = inversion(resolve_sampler(sampler))
         start_dtype = self._out(x)
         x0 = real_array(x, "x", shape=("n", *self.shape), dtype=start_dtype, images=True)
-        times = resolve_times(grid, self.schedule, steps, min(INVERSION_STEPS, self.schedule.T or INVERSION_STEPS))
+        times = resolve_times(grid, self.schedule, steps, min(default, self.schedule.T or default))
         given = read_conditions(self._conditions, labels, condition, text)
         bound = self._bind(given.spread(len(x0), 0, start_dtype, cycle=False))
         state = np.ascontiguousarray(self._encode(x0).reshape(len(x0), -1), dtype=np.float64)
         rising = np.ascontiguousarray(times[::-1])
-        run = _core.Sampling(_core.DdimInversion(), bound, self.schedule._core, rising, state, 0, 0)
+        run = _core.Sampling(upwards, bound, self.schedule._core, rising, state, 0, 0)
         with reporting(progress, run.count, what="inverting") as report:
             while run.index < run.count:
                 run.advance(1 if callable(progress) else run.count, SECONDS_BETWEEN_STOPS)

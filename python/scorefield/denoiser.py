@@ -75,7 +75,20 @@ class Denoiser(BaseDenoiser):
             x_t = self._shaped(x).astype(condition.dtype)
             return self._checked(self._fn(x_t, t.astype(condition.dtype), **options), x_t.shape)
 
-        return _core.CallableDenoiser(call, self._size, self.schedule._core, self._prediction, self._batch_size)
+        conditioned = any(getattr(condition, name) is not None for name in self._keywords)
+        return _core.CallableDenoiser(
+            call, self._size, self.schedule._core, self._prediction, self._batch_size, conditioned
+        )
+
+    def _in_float64(self, x_t: Array, t: Array, condition: Condition) -> bool:
+        """Whether the callable computes in float64 if it is given float64: it is asked for these rows."""
+        given = {name: getattr(condition, name) for name in self._keywords}
+        options = {name: None if value is None else value[: len(x_t)] for name, value in given.items()}
+        try:
+            answer = self._fn(self._shaped(x_t), t, **options)
+        except Exception:  # such as a module whose weights are float32
+            return False
+        return str(getattr(answer, "dtype", "")).endswith("float64")
 
     def _checked(self, answer: Any, shape: tuple[int, ...]) -> Array:
         """The callable's answer as float64 rows."""

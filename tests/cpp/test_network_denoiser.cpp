@@ -94,6 +94,21 @@ TEST(NetworkDenoiser, ConditionsBelongToGlobalSamples) {
   EXPECT_THROW(denoise(all, x, {&t, 1}, 9), std::invalid_argument);
 }
 
+// One pass forward serves several passes backward: the tape outlives them, in both engines.
+TEST(NetworkDenoiser, SeveralPullbacksAreEachOfThem) {
+  const auto schedule = std::make_shared<Vp>();
+  const NetworkDenoiser denoiser(network(), schedule, Prediction::eps, {labels});
+  const Matrix<double> x = normal(7, 3), c = normal(7, 9);
+  const auto t = levels(*schedule, 7);
+  Matrix<double> x0(7, 3), all(7, 9), again(7, 3), one(7, 3);
+  denoiser.pullbacks(x, t, 0, c, x0, all);
+  for (Index p = 0; p < 3; ++p) {
+    denoiser.pullback(x, t, 0, c.middleCols(3 * p, 3), again, one);
+    EXPECT_EQ(one, all.middleCols(3 * p, 3));
+    EXPECT_EQ(again, x0);
+  }
+}
+
 void expect_pullback(const std::shared_ptr<const Schedule>& schedule, Prediction prediction) {
   const NetworkDenoiser denoiser(network(), schedule, prediction, {labels});
   const Matrix<double> x = normal(7, 3), c = normal(14, 3).bottomRows(7), along = normal(21, 3).bottomRows(7);

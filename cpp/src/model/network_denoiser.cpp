@@ -43,8 +43,8 @@ void NetworkDenoiser::score(In<double> x, Levels t, Index first, Out<double> s) 
   apply(x, maps(t, &NetworkDenoiser::score_map), first, s);
 }
 
-void NetworkDenoiser::pullback(In<double> x, Levels t, Index first, In<double> dx0, Out<double> x0,
-                               Out<double> dx) const {
+void NetworkDenoiser::pullbacks(In<double> x, Levels t, Index first, In<double> dx0, Out<double> x0,
+                                Out<double> dx) const {
   check_rows(x, t, first);
   const std::vector<Map> map = maps(t, &NetworkDenoiser::denoise_map);
   const Interrupt interrupt(poll_);
@@ -53,21 +53,26 @@ void NetworkDenoiser::pullback(In<double> x, Levels t, Index first, In<double> d
     inputs.interrupt = &interrupt;
     auto y = work.y.topRows(rows);
     inference_->engine().forward(inference_->weights(), inputs, *work.tape, y);
-    Matrix<float> dy(rows, dimension_), dinput(rows, dimension_);
     for (Index r = 0; r < rows; ++r) {
       const Map& m = at(map, begin + r);
       x0.row(begin + r) = m.a * x.row(begin + r) + m.b * y.row(r).cast<double>();
-      dy.row(r) = (m.b * dx0.row(begin + r)).cast<float>();
     }
+    Matrix<float> dy(rows, dimension_), dinput(rows, dimension_);
     std::vector<OutMap<float>> dinputs;
     for (const nn::Input& input : inference_->plan().inputs) {
       const bool is_x = input.name == "x";
       dinputs.emplace_back(is_x ? dinput.data() : nullptr, is_x ? rows : 0, is_x ? dimension_ : 0);
     }
-    inference_->engine().backward(inference_->weights(), inputs, *work.tape, dy, nullptr, dinputs);
-    for (Index r = 0; r < rows; ++r) {
-      const Map& m = at(map, begin + r);
-      dx.row(begin + r) = m.a * dx0.row(begin + r) + m.c_in * dinput.row(r).cast<double>();
+    for (Index column = 0; column < dx0.cols(); column += dimension_) {
+      for (Index r = 0; r < rows; ++r) {
+        dy.row(r) = (at(map, begin + r).b * dx0.row(begin + r).segment(column, dimension_)).cast<float>();
+      }
+      inference_->engine().backward(inference_->weights(), inputs, *work.tape, dy, nullptr, dinputs);
+      for (Index r = 0; r < rows; ++r) {
+        const Map& m = at(map, begin + r);
+        dx.row(begin + r).segment(column, dimension_) =
+            m.a * dx0.row(begin + r).segment(column, dimension_) + m.c_in * dinput.row(r).cast<double>();
+      }
     }
   };
   inference_->for_parts(x.rows(), Inference::Use::training, one_part, &interrupt);

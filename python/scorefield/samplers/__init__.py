@@ -5,8 +5,11 @@ One of your own extends `Sampler`.
 """
 
 from collections.abc import Callable
+from typing import Any
 
+from scorefield import _core
 from scorefield._names import resolve
+from scorefield.samplers.adaptive import ProbabilityFlow
 from scorefield.samplers.ancestral import DDIM, Ancestral, Euler, EulerAncestral, Renoise
 from scorefield.samplers.base import Sampler, Step
 from scorefield.samplers.exponential import DPMSolver, DPMSolverPP
@@ -31,6 +34,7 @@ __all__ = [
     "Heun",
     "Langevin",
     "PredictorCorrector",
+    "ProbabilityFlow",
     "Renoise",
     "Restart",
     "Sampler",
@@ -54,6 +58,7 @@ SAMPLERS: dict[str, Callable[..., Sampler]] = {
     "Langevin": Langevin,
     "PNDM": PNDM,
     "PredictorCorrector": PredictorCorrector,
+    "ProbabilityFlow": ProbabilityFlow,
     "Renoise": Renoise,
     "Restart": Restart,
     "UniPC": UniPC,
@@ -63,3 +68,12 @@ SAMPLERS: dict[str, Callable[..., Sampler]] = {
 def resolve_sampler(sampler: object) -> Sampler:
     """Give the Sampler that an object or a name stands for."""
     return resolve(sampler, "sampler", Sampler, SAMPLERS)
+
+
+def inversion(sampler: Sampler) -> tuple[Any, int]:
+    """Give the core's sampler for the way from data to noise, and its default number of steps; ValueError if none."""
+    if isinstance(sampler, ProbabilityFlow):
+        return sampler._core(), 1
+    if sampler == DDIM():
+        return _core.DdimInversion(), 50
+    raise ValueError(f"{sampler!r} has no way upwards; inversion takes 'ddim' (eta = 0) or 'probability_flow'")

@@ -112,6 +112,11 @@ class Sampler:
         """Number of earlier answers that a step may read, an int."""
         return 0
 
+    @property
+    def _adaptive(self) -> bool:
+        """Whether a step of the grid is solved by as many steps of the sampler's own as it needs."""
+        return False
+
     def step(self, k: Step) -> ArrayLike:
         """Make one step: returns x_s, shape (n, *shape), from what `k` offers. Yours to define."""
         raise NotImplementedError(f"{type(self).__name__} must define step(self, k) -> x_s")
@@ -135,7 +140,7 @@ class Sampler:
         """The times of a run, (S + 1,). Without `steps` what suits the sampler, but no more than the T there are; of a
         ladder of sigmas every rung."""
         usual = self._default_steps(schedule)
-        if schedule.T is not None:
+        if schedule.T is not None and not self._adaptive:
             usual = schedule.T if schedule._core.exploding else min(usual, schedule.T)
         return self._route(schedule, resolve_times(grid, schedule, steps, usual))
 

@@ -14,6 +14,7 @@ class BoundConditions {
   void check_known(Index first, Index rows) const;
   /// Row `row` of the inputs hears what belongs to global sample `sample`.
   void set(NetworkInputs& inputs, Index row, Index sample) const;
+  bool any() const { return count_ > 0; }
 
  private:
   Conditions view() const;

@@ -29,6 +29,7 @@ class EnergyDenoiser final : public SmoothDenoiser {
                  Poll poll = {});
 
   Index dimension() const override { return dimension_; }
+  bool knows_samples() const override { return conditions_.any(); }
   /// E of every row, up to one constant per level.
   void energy(In<double> x, Levels t, Index first, std::span<double> E) const;
   void log_density(In<double> x, Levels t, Index first, Out<double> log_p) const override;  ///< -E

@@ -25,6 +25,7 @@ class ClassifierFree final : public Denoiser {
                  double rescale, Interval interval);
 
   Index dimension() const override { return conditional_->dimension(); }
+  bool knows_samples() const override { return conditional_->knows_samples() || unconditional_->knows_samples(); }
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override;
   /// Where sigma = 0: the same combination of the two scores.
   void score(In<double> x, Levels t, Index first, Out<double> s) const override;

@@ -19,10 +19,15 @@ class NetworkDenoiser final : public SmoothDenoiser {
                   Prediction prediction, const Conditions& conditions = {}, Index start = 0, Poll poll = {});
 
   Index dimension() const override { return dimension_; }
+  bool knows_samples() const override { return conditioned() > 0; }
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override;
   /// Straight from the network where it predicts the score: with Single it is there at sigma = 0 as well.
   void score(In<double> x, Levels t, Index first, Out<double> s) const override;
-  void pullback(In<double> x, Levels t, Index first, In<double> dx0, Out<double> x0, Out<double> dx) const override;
+  void pullback(In<double> x, Levels t, Index first, In<double> dx0, Out<double> x0, Out<double> dx) const override {
+    pullbacks(x, t, first, dx0, x0, dx);
+  }
+  /// One pass forward, then one backward for each of the P vectors.
+  void pullbacks(In<double> x, Levels t, Index first, In<double> dx0, Out<double> x0, Out<double> dx) const override;
 
  private:
   /// answer = a x_t + b F(c_in x_t, c_noise)

@@ -13,6 +13,7 @@ class Clipped final : public Denoiser {
  public:
   Clipped(std::shared_ptr<const Denoiser> inner, RowVector<double> low, RowVector<double> high);
   Index dimension() const override { return inner_->dimension(); }
+  bool knows_samples() const override { return inner_->knows_samples(); }
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override;
   void score(In<double> x, Levels t, Index first, Out<double> s) const override;
 
@@ -31,6 +32,7 @@ class DynamicThreshold final : public Denoiser {
   DynamicThreshold(std::shared_ptr<const Denoiser> inner, RowVector<double> shift, RowVector<double> scale,
                    double quantile = default_quantile, double largest = std::numeric_limits<double>::infinity());
   Index dimension() const override { return inner_->dimension(); }
+  bool knows_samples() const override { return inner_->knows_samples(); }
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override;
   void score(In<double> x, Levels t, Index first, Out<double> s) const override;
 

@@ -16,6 +16,7 @@ class Differenced final : public SmoothDenoiser {
     require(step > 0, "the step of differences must be > 0, got ", step);
   }
   Index dimension() const override { return inner_->dimension(); }
+  bool knows_samples() const override { return inner_->knows_samples(); }
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override { inner_->denoise(x, t, first, x0); }
   void score(In<double> x, Levels t, Index first, Out<double> s) const override { inner_->score(x, t, first, s); }
 

@@ -18,6 +18,7 @@ class ExactDenoiser final : public SmoothDenoiser {
   ExactDenoiser(Mixture mixture, const Schedule&) : ExactDenoiser(std::move(mixture)) {}
 
   Index dimension() const override { return mixture_.dimension(); }
+  bool knows_samples() const override { return !labels_.empty(); }
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override {
     mixture_.denoise(x, t, chosen(first, x.rows()), x0);
   }

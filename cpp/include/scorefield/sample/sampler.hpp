@@ -66,8 +66,9 @@ class Step {
   Step between(const Level& from, const Level& to) const {
     return {from, to, past, steps, steps_left, schedule, noise, denoiser_, first_};
   }
-  mutable Evaluation first_evaluation;  ///< kept by the loop
-  bool keeps_x = false;                 ///< whether later steps want its x too
+  const Denoiser& denoiser() const { return denoiser_; }  ///< to ask for rows at levels of their own
+  mutable Evaluation first_evaluation;                    ///< kept by the loop
+  bool keeps_x = false;                                   ///< whether later steps want its x too
   mutable Matrix<double> accepted;  ///< (N, 1) of 0 and 1, set by methods that accept or reject; counted by the loop
 
  private:
@@ -88,8 +89,7 @@ class Sampler {
   virtual int calls() const { return 1; }             ///< denoiser calls per step
   virtual int extra_calls() const { return 0; }       ///< those of a run's first steps beyond that
   virtual bool stochastic() const { return false; }
-  /// True: a rising pair of times is a step of this method (inversion), not a draw from q(x_s | x_t).
-  virtual bool rises() const { return false; }
+  virtual bool rises() const { return false; }  ///< rising times are its steps (inversion), not draws from q(x_s | x_t)
 };
 
 /// What an observer sees after each step (trajectory, progress bar, plot). Returning false ends the run early.
