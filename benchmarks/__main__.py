@@ -41,6 +41,7 @@ def main() -> None:
 
         insert(README, Results.load(options.out / f"{name}.json").short(name))
         return
+    machine.keep_freed_memory()
     write(measured(options), options.out, name)
 
 

@@ -9,6 +9,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 
@@ -18,6 +19,8 @@ import scorefield as sf
 
 SOURCE = pathlib.Path(__file__).with_name("peak.cpp")
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-std=c++17", "-shared", "-fPIC", "-pthread")
+
+KEEPING = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}
 
 
 def cpu() -> str:
@@ -45,6 +48,15 @@ def versions() -> str:
 def slug() -> str:
     """The machine as the name of a file."""
     return re.sub(r"[^a-z0-9]+", "-", cpu().lower()).strip("-")
+
+
+def keep_freed_memory() -> None:
+    """Start this program again with an allocator that keeps what it has got, for both sides: else PyTorch's large
+    tensors cost page faults at every step. Returns None, where it is so already.
+    """
+    if "MALLOC_TRIM_THRESHOLD_" not in os.environ:
+        os.environ |= KEEPING
+        os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])
 
 
 def peak(threads: Sequence[int], tries: int = 10) -> dict[int, float]:

@@ -6,6 +6,7 @@ and lets us reset it; elsewhere the high-water mark of the whole process stands 
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import resource
@@ -20,7 +21,8 @@ STATUS = pathlib.Path("/proc/self/status")
 def measure(contender: str, case: str, threads: int) -> float:
     """Bytes that a training step of the case takes, by a process of its own."""
     command = [sys.executable, "-m", "benchmarks.memory", contender, case, str(threads)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=usual)
     return float(done.stdout.split()[-1])
 
 

@@ -72,7 +72,8 @@ class Results:
             ours, theirs = report.quantity(row.ours, row.unit), report.quantity(row.theirs, row.unit)
             lines.append(f"| {row.work} | {ours} | {theirs} | **{row.ratio:.1f}** |")
         where = f"All figures, one thread, and learning curves: [benchmarks/results](benchmarks/results/{slug}.md)."
-        return f"\n{self.heading()}\n\n" + "\n".join(lines) + f"\n\n{where}\n"
+        picture = f"![Ratios to PyTorch, with what was promised and hoped for](benchmarks/results/{slug}.png)"
+        return f"\n{self.heading()}\n\n{picture}\n\n" + "\n".join(lines) + f"\n\n{where}\n"
 
 
 EXPLANATION = (
