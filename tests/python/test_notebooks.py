@@ -8,7 +8,7 @@ nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
-LONG = {"01_first_five_minutes"}  # trains a UNet for 400 steps
+LONG = {"01_first_five_minutes", "04_ddpm_and_ddim", "05_solvers", "06_three_interpretations"}  # half a minute each
 SECONDS = 600  # for one cell, on a busy machine
 
 
