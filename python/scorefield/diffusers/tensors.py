@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,9 @@ def _entry(path: Path, name: str, told: Any, begin: int) -> Entry:
     if told["dtype"] not in DTYPES:
         raise FormatError(f"{path}: tensor {shorten(name)}: type {shorten(told['dtype'])} is not supported")
     first, last = told["data_offsets"]
-    shape = tuple(told["shape"])
+    shape, dtype = tuple(told["shape"]), DTYPES[told["dtype"]]
+    if math.prod(shape) * (2 if dtype == "bfloat16" else np.dtype(dtype).itemsize) != last - first:
+        raise FormatError(f"{path}: tensor {shorten(name)}: {last - first} bytes for shape {shorten(shape)}")
 
     def read() -> NDArray[np.float32]:
         with path.open("rb") as file:
@@ -59,6 +62,6 @@ def _entry(path: Path, name: str, told: Any, begin: int) -> Entry:
             data = file.read(last - first)
         if len(data) != last - first:
             raise FormatError(f"{path}: tensor {shorten(name)}: the file is cut short")
-        return widened(data, DTYPES[told["dtype"]]).reshape(shape)
+        return widened(data, dtype).reshape(shape)
 
     return Entry(shape, read)
