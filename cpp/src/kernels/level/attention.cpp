@@ -16,7 +16,7 @@ KERNEL_INLINE void softmax_keys(float* s, int keys, float scale, LeftOut out) {
   for (int j = 0; j < keys; ++j) {
     if (out(j)) continue;
     const f32x16 v = load(s + 16 * j) * factor;
-    top = any ? select(less(top, v), v, top) : v;
+    top = any ? at_least(top, v) : v;
     any = true;
   }
   f32x16 sum = zero();
@@ -35,7 +35,7 @@ KERNEL_INLINE void softmax_keys(float* s, int keys, float scale, LeftOut out) {
 
 void softmax(float* s, int keys, float scale, const float* mask, std::size_t mask_step) {
   if (mask == nullptr) {
-    softmax_keys(s, keys, scale, [](int) { return false; });
+    softmax_keys(s, keys, scale, [](int) KERNEL_LAMBDA { return false; });
   } else {
     softmax_keys(s, keys, scale, [&](int j) { return mask[static_cast<std::size_t>(j) * mask_step] < 0; });
   }

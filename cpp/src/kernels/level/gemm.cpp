@@ -14,6 +14,7 @@ constexpr int tile_rows = native_lanes < 16 ? 6
                           : width == 2      ? 12
                                             : 16;
 constexpr int widest = native_lanes < 16 ? 1 : 4;
+constexpr int rows_together = 64;  // of a gradient product: V, M and dU of so many stay in the first-level cache
 
 /// One point of a product: filter rows `in_lanes` x 16 per output block, `filter_block` apart.
 struct Product {
@@ -22,11 +23,15 @@ struct Product {
   int in_blocks;
   const float* U;
   std::size_t U_block;
+  std::size_t ahead;  // from these filters to those that come next
   const float* start;
   float* M;
   std::size_t M_block;
   bool add;
 };
+
+/// Into the second-level cache: filters come from further away, in pieces too short for the processor to foresee.
+KERNEL_INLINE void fetch(const float* p) { __builtin_prefetch(p, 0, 2); }
 
 /// M[p][k] = (add ? M[p][k] : start[k]) + sum_c V[p][c] U[c][k], c in order.
 template <int rows, int width>
@@ -42,7 +47,10 @@ void multiply(const Product& q) {
 #pragma GCC unroll 4
     for (int c = 0; c < 16; ++c, u += 16) {
       f32x16 right[width];
-      unroll<width>([&](auto k) { right[k] = load(u + k * q.U_block); });
+      unroll<width>([&](auto k) {
+        right[k] = load(u + k * q.U_block);
+        if (width > 1) fetch(u + k * q.U_block + q.ahead);
+      });
       unroll<rows>([&](auto p) {
         const f32x16 left = all(v[16 * p + c]);
         unroll<width>([&](auto k) { sum[p][k] = fma(left, right[k], sum[p][k]); });
@@ -76,12 +84,17 @@ void multiply_panel(int rows, Product q) {
   }
 }
 
-/// Output blocks first .. first + width - 1 of q.
-Product panel(Product q, int first) {
-  q.U += static_cast<std::size_t>(first) * q.U_block;
-  q.M += static_cast<std::size_t>(first) * q.M_block;
-  if (q.start != nullptr) q.start += 16 * first;
-  return q;
+/// All panels of `width` output blocks, from block k on; q is at block k already. Returns the first block left.
+template <int width>
+int multiply_panels(int rows, int k, int out_blocks, std::size_t to_next_point, Product& q) {
+  for (; k + width <= out_blocks; k += width) {
+    const std::size_t panel = width * q.U_block;
+    q.ahead = k + width < out_blocks ? panel : to_next_point - static_cast<std::size_t>(k) * q.U_block;
+    multiply_panel<width>(rows, q);
+    q.U += panel, q.M += width * q.M_block;
+    if (q.start != nullptr) q.start += 16 * width;
+  }
+  return k;
 }
 
 /// One point of a gradient product.
@@ -92,8 +105,11 @@ struct Gradient {
   int rows;
   float* dU;
   std::size_t dU_block;
+  std::size_t ahead;  // from this piece of dU to the one that comes next
   bool add;
 };
+
+KERNEL_INLINE void fetch_to_write(const float* p) { __builtin_prefetch(p, 1, 3); }
 
 /// dU[c][k] = (add ? dU[c][k] : 0) + sum_p V[p][c] M[p][k], p in order.
 template <int lane_count, int width>
@@ -117,6 +133,9 @@ void accumulate(const Gradient& q) {
 /// Sixteen lanes in tiles: 6 + 6 + 4 or 8 + 8.
 template <int width>
 void accumulate_block(Gradient q) {
+  unroll<width>([&](auto k) {
+    for (int c = 0; c < 16; ++c) fetch_to_write(q.dU + k * q.dU_block + q.ahead + 16 * c);
+  });
   constexpr int tile = width == 2 ? 8 : 6;
   unroll<16 / tile>([&](auto i) {
     Gradient part = q;
@@ -137,13 +156,13 @@ void gemm(int points, int rows, Blocks V, const float* U, std::size_t U_xs, cons
   const std::size_t U_block = static_cast<std::size_t>(V.count) * 256;
   for (int x = 0; x < points; ++x) {
     const std::size_t at = static_cast<std::size_t>(x);
-    const Product q{V.block, at * V.xs, V.count, U + at * U_xs, U_block, start, M + at * M_xs, M_block, add};
+    Product q{V.block, at * V.xs, V.count, U + at * U_xs, U_block, 0, start, M + at * M_xs, M_block, add};
     int k = 0;
     if constexpr (widest == 4) {
-      for (; k + 4 <= out_blocks; k += 4) multiply_panel<4>(rows, panel(q, k));
-      for (; k + 2 <= out_blocks; k += 2) multiply_panel<2>(rows, panel(q, k));
+      k = multiply_panels<4>(rows, k, out_blocks, U_xs, q);
+      k = multiply_panels<2>(rows, k, out_blocks, U_xs, q);
     }
-    for (; k < out_blocks; ++k) multiply_panel<1>(rows, panel(q, k));
+    multiply_panels<1>(rows, k, out_blocks, U_xs, q);
   }
 }
 
@@ -152,24 +171,29 @@ void gemm_gradient(int points, int rows, Blocks V, const float* M, std::size_t M
   const std::size_t dU_block = static_cast<std::size_t>(V.count) * 256;
   for (int x = 0; x < points; ++x) {
     const std::size_t at = static_cast<std::size_t>(x);
-    for (int b = 0; b < V.count; ++b) {
-      Gradient q{V.block[b] + at * V.xs,
-                 M + at * M_xs,
-                 M_block,
-                 rows,
-                 dU + at * dU_xs + static_cast<std::size_t>(b) * 256,
-                 dU_block,
-                 add};
-      int k = 0;
-      const auto step = [&](int width) {
-        k += width, q.M += static_cast<std::size_t>(width) * M_block,
-            q.dU += static_cast<std::size_t>(width) * dU_block;
-      };
-      if constexpr (widest == 4) {
-        for (; k + 4 <= out_blocks; step(4)) accumulate_block<4>(q);
-        for (; k + 2 <= out_blocks; step(2)) accumulate_block<2>(q);
+    for (int first = 0; first < rows; first += rows_together) {
+      const int count = rows - first < rows_together ? rows - first : rows_together;
+      for (int b = 0; b < V.count; ++b) {
+        const std::size_t ahead = b + 1 < V.count ? 256 : dU_xs - (dU_block - 256);
+        Gradient q{V.block[b] + at * V.xs + 16 * first,
+                   M + at * M_xs + 16 * first,
+                   M_block,
+                   count,
+                   dU + at * dU_xs + static_cast<std::size_t>(b) * 256,
+                   dU_block,
+                   ahead,
+                   add || first > 0};
+        int k = 0;
+        const auto step = [&](int width) {
+          k += width, q.M += static_cast<std::size_t>(width) * M_block,
+              q.dU += static_cast<std::size_t>(width) * dU_block;
+        };
+        if constexpr (widest == 4) {
+          for (; k + 4 <= out_blocks; step(4)) accumulate_block<4>(q);
+          for (; k + 2 <= out_blocks; step(2)) accumulate_block<2>(q);
+        }
+        for (; k < out_blocks; step(1)) accumulate_block<1>(q);
       }
-      for (; k < out_blocks; step(1)) accumulate_block<1>(q);
     }
   }
 }

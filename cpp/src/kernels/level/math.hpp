@@ -9,7 +9,7 @@ namespace scorefield::kernels::SCOREFIELD_LEVEL {
 /// The rounding constant carries the exponent's bias, so that its low bits, shifted, are 2^n.
 KERNEL_INLINE f32x16 exp(f32x16 x) {
   constexpr float magic = 12582912.f + 127.f;
-  x = at_most(at_least(x, -87.f), 88.f);
+  x = at_most(at_least(x, all(-87)), all(88));
   const f32x16 t = fma(x, 1.44269504088896341f, all(magic));
   const f32x16 n = t - all(magic);
   f32x16 r = fma(n, -0.693145751953125f, x);

@@ -18,7 +18,7 @@ KERNEL_INLINE Affine affine(const float* mean, const float* scale, const float* 
 }
 
 template <Act act>
-void prologue_row(const float* x, Affine norm, const float* mask, int width, float* y) {
+KERNEL_INLINE void prologue_row(const float* x, Affine norm, const float* mask, int width, float* y) {
   if (mask == nullptr) {
 #pragma GCC unroll 4
     for (int j = 0; j < width; ++j) store(y + 16 * j, activate<act>(norm(load(x + 16 * j))));
@@ -106,7 +106,7 @@ void backward(const float* x, Size from, const float* mean, const float* scale, 
 void prologue(const float* x, Size from, const float* mean, const float* scale, const float* shift, Act act,
               const float* mask, Resize kind, Size to, float* out, std::size_t out_stride) {
   const Affine norm = affine(mean, scale, shift);
-  with_activation(act, [&](auto a) {
+  with_activation(act, [&](auto a) KERNEL_LAMBDA {
     if (kind == Resize::up) {
       prologue_up<a.act>(x, from, norm, mask, to, out, out_stride);
     } else if (kind == Resize::down) {
@@ -123,7 +123,7 @@ void prologue(const float* x, Size from, const float* mean, const float* scale, 
 void prologue_backward(const float* x, Size from, const float* mean, const float* scale, const float* shift,
                        const float* rstd, Act act, const float* mask, Resize kind, Size to, const float* d,
                        std::size_t d_stride, bool add, float* dz, float* s1, float* s2) {
-  with_activation(act, [&](auto a) {
+  with_activation(act, [&](auto a) KERNEL_LAMBDA {
     if (kind == Resize::up) {
       backward<a.act, Resize::up>(x, from, mean, scale, shift, rstd, mask, to, d, d_stride, add, dz, s1, s2);
     } else if (kind == Resize::down) {
@@ -144,7 +144,7 @@ void norm_backward(const float* dz, const float* x, const float* mean, const flo
 }
 
 void activation(const float* x, std::size_t n, Act act, float* y, float* slope) {
-  with_activation(act, [&](auto a) {
+  with_activation(act, [&](auto a) KERNEL_LAMBDA {
     for (std::size_t i = 0; i < n; i += 16) {
       if (slope == nullptr) {
         store(y + i, activate<a.act>(load(x + i)));

@@ -9,6 +9,8 @@
 #endif
 
 #define KERNEL_INLINE inline __attribute__((always_inline))
+/// After a lambda's parameters: it is never a call, so what it captures stays in registers.
+#define KERNEL_LAMBDA __attribute__((always_inline))
 
 /// Sixteen lanes on every processor: 1 x 16 (AVX-512), 2 x 8 (AVX2) or 4 x 4 (NEON, generic). Operators are the
 /// compiler's vector extensions on the native width; only fma and sqrt (and a product of integers,
@@ -52,11 +54,23 @@ KERNEL_INLINE NativeF32 native_fma(NativeF32 a, NativeF32 b, NativeF32 c) {
   return (NativeF32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
 KERNEL_INLINE NativeF32 native_sqrt(NativeF32 a) { return (NativeF32)_mm512_maskz_sqrt_ps(0xffff, (__m512)a); }
+KERNEL_INLINE NativeF32 native_larger(NativeF32 b, NativeF32 a) {
+  return (NativeF32)_mm512_maskz_max_ps(0xffff, (__m512)b, (__m512)a);
+}
+KERNEL_INLINE NativeF32 native_smaller(NativeF32 b, NativeF32 a) {
+  return (NativeF32)_mm512_maskz_min_ps(0xffff, (__m512)b, (__m512)a);
+}
 #elif defined(__AVX2__) && defined(__FMA__)
 KERNEL_INLINE NativeF32 native_fma(NativeF32 a, NativeF32 b, NativeF32 c) {
   return (NativeF32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }
 KERNEL_INLINE NativeF32 native_sqrt(NativeF32 a) { return (NativeF32)_mm256_sqrt_ps((__m256)a); }
+KERNEL_INLINE NativeF32 native_larger(NativeF32 b, NativeF32 a) {
+  return (NativeF32)_mm256_max_ps((__m256)b, (__m256)a);
+}
+KERNEL_INLINE NativeF32 native_smaller(NativeF32 b, NativeF32 a) {
+  return (NativeF32)_mm256_min_ps((__m256)b, (__m256)a);
+}
 #elif defined(__aarch64__)
 KERNEL_INLINE NativeF32 native_fma(NativeF32 a, NativeF32 b, NativeF32 c) {
   return (NativeF32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
@@ -85,6 +99,12 @@ KERNEL_INLINE NativeF32 native_sqrt(NativeF32 a) {
   for (int i = 0; i < native_lanes; ++i) r[i] = __builtin_sqrtf(a[i]);
   return r;
 }
+#endif
+
+#if !defined(__AVX2__)
+/// b where b > a (or b < a), else a: what the x86 instructions do, NaN and signed zeros included.
+KERNEL_INLINE NativeF32 native_larger(NativeF32 b, NativeF32 a) { return b > a ? b : a; }
+KERNEL_INLINE NativeF32 native_smaller(NativeF32 b, NativeF32 a) { return b < a ? b : a; }
 #endif
 
 // ---- sixteen lanes
@@ -203,7 +223,15 @@ KERNEL_INLINE f32x16 select(i32x16 mask, f32x16 a, f32x16 b) {
   return r;
 }
 /// b where b > a (or b < a), else a: a NaN in a stays.
-KERNEL_INLINE f32x16 at_least(f32x16 a, float b) { return select(less(a, all(b)), all(b), a); }
-KERNEL_INLINE f32x16 at_most(f32x16 a, float b) { return select(less(all(b), a), all(b), a); }
+KERNEL_INLINE f32x16 at_least(f32x16 a, f32x16 b) {
+  f32x16 r;
+  for (int i = 0; i < parts; ++i) r.part[i] = native_larger(b.part[i], a.part[i]);
+  return r;
+}
+KERNEL_INLINE f32x16 at_most(f32x16 a, f32x16 b) {
+  f32x16 r;
+  for (int i = 0; i < parts; ++i) r.part[i] = native_smaller(b.part[i], a.part[i]);
+  return r;
+}
 
 }  // namespace scorefield::kernels::SCOREFIELD_LEVEL

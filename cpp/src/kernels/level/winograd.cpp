@@ -125,11 +125,11 @@ KERNEL_INLINE std::size_t at(int i, int j, std::size_t stride) {
 }  // namespace
 
 void winograd_input(const float* plane, std::size_t stride, Tiles t, float* V, std::size_t V_xs) {
-  for_tiles(t, [&](int ti, int tj, std::size_t n) {
+  for_tiles(t, [&](int ti, int tj, std::size_t n) KERNEL_LAMBDA {
     const float* d = plane + at(4 * ti, 4 * tj, stride);
     float* v = V + n;
-    transform<6, 6, 6, 6>([&](int i, int j) { return load(d + at(i, j, stride)); }, InputLine{},
-                          [&](int i, int j, f32x16 x) { store(v + point(i, j, V_xs), x); });
+    transform<6, 6, 6, 6>([&](int i, int j) KERNEL_LAMBDA { return load(d + at(i, j, stride)); }, InputLine{},
+                          [&](int i, int j, f32x16 x) KERNEL_LAMBDA { store(v + point(i, j, V_xs), x); });
   });
 }
 
@@ -139,8 +139,8 @@ namespace {
 /// assigns the rest.
 template <bool below, bool right>
 KERNEL_INLINE void adjoint_tile(const float* v, std::size_t V_xs, float* d, std::size_t stride) {
-  transform<6, 6, 6, 6>([&](int i, int j) { return load(v + point(i, j, V_xs)); }, InputAdjointLine{},
-                        [&](int i, int j, f32x16 x) {
+  transform<6, 6, 6, 6>([&](int i, int j) KERNEL_LAMBDA { return load(v + point(i, j, V_xs)); }, InputAdjointLine{},
+                        [&](int i, int j, f32x16 x) KERNEL_LAMBDA {
                           float* to = d + at(i, j, stride);
                           const bool add = (below && i < 2) || (right && j < 2);
                           store(to, add ? load(to) + x : x);
@@ -150,7 +150,7 @@ KERNEL_INLINE void adjoint_tile(const float* v, std::size_t V_xs, float* d, std:
 }  // namespace
 
 void winograd_input_adjoint(const float* V, std::size_t V_xs, Tiles t, float* plane, std::size_t stride) {
-  for_tiles(t, [&](int ti, int tj, std::size_t n) {
+  for_tiles(t, [&](int ti, int tj, std::size_t n) KERNEL_LAMBDA {
     float* d = plane + at(4 * ti, 4 * tj, stride);
     if (ti > 0 && tj > 0) {
       adjoint_tile<true, true>(V + n, V_xs, d, stride);
@@ -170,8 +170,8 @@ namespace {
 template <bool whole, bool has_residual>
 KERNEL_INLINE void output_tile(const float* m, std::size_t M_xs, f32x16 shift, const float* residual, f32x16 gain,
                                int rows, int columns, float* y, std::size_t stride, Spread& spread) {
-  transform<6, 4, 6, 4>([&](int i, int j) { return load(m + point(i, j, M_xs)); }, OutputLine{},
-                        [&](int i, int j, f32x16 v) {
+  transform<6, 4, 6, 4>([&](int i, int j) KERNEL_LAMBDA { return load(m + point(i, j, M_xs)); }, OutputLine{},
+                        [&](int i, int j, f32x16 v) KERNEL_LAMBDA {
                           if (!whole && (i >= rows || j >= columns)) return;
                           v = v + shift;
                           if (has_residual) v = v + load(residual + at(i, j, stride));
@@ -198,7 +198,7 @@ void output(const float* M, std::size_t M_xs, Tiles t, const float* shift, const
   f32x16 first = first_output(M, M_xs) + add;
   if (has_residual) first = first + load(residual);
   Spread spread(first * factor);
-  for_tiles(t, [&](int ti, int tj, std::size_t n) {
+  for_tiles(t, [&](int ti, int tj, std::size_t n) KERNEL_LAMBDA {
     const std::size_t o = at(4 * ti, 4 * tj, stride);
     const int rows = t.height - 4 * ti, columns = t.width - 4 * tj;
     const float* r = has_residual ? residual + o : nullptr;
@@ -226,14 +226,14 @@ void winograd_output_adjoint(const float* dy, Tiles t, float gain, float* M, std
   const std::size_t stride = static_cast<std::size_t>(t.width) * 16;
   const f32x16 factor = all(gain);
   f32x16 s = zero();
-  for_tiles(t, [&](int ti, int tj, std::size_t n) {
+  for_tiles(t, [&](int ti, int tj, std::size_t n) KERNEL_LAMBDA {
     const float* d = dy + at(4 * ti, 4 * tj, stride);
     const int rows = t.height - 4 * ti, columns = t.width - 4 * tj;
     float* m = M + n;
-    const auto put = [&](int i, int j, f32x16 v) { store(m + point(i, j, M_xs), v); };
+    const auto put = [&](int i, int j, f32x16 v) KERNEL_LAMBDA { store(m + point(i, j, M_xs), v); };
     if (rows >= 4 && columns >= 4) {
       transform<4, 6, 4, 6>(
-          [&](int i, int j) {
+          [&](int i, int j) KERNEL_LAMBDA {
             const f32x16 v = load(d + at(i, j, stride)) * factor;
             s += v;
             return v;
@@ -241,7 +241,7 @@ void winograd_output_adjoint(const float* dy, Tiles t, float gain, float* M, std
           OutputAdjointLine{}, put);
     } else {
       transform<4, 6, 4, 6>(
-          [&](int i, int j) {
+          [&](int i, int j) KERNEL_LAMBDA {
             if (i >= rows || j >= columns) return zero();
             const f32x16 v = load(d + at(i, j, stride)) * factor;
             s += v;
@@ -255,15 +255,15 @@ void winograd_output_adjoint(const float* dy, Tiles t, float gain, float* M, std
 
 void winograd_filter(const float* packed, float* U, std::size_t U_xs) {
   for (int lane = 0; lane < 16; ++lane, packed += 9 * 16, U += 16) {
-    transform<3, 6, 3, 6>([&](int i, int j) { return load(packed + (3 * i + j) * 16); }, FilterLine{},
-                          [&](int i, int j, f32x16 u) { store(U + point(i, j, U_xs), u); });
+    transform<3, 6, 3, 6>([&](int i, int j) KERNEL_LAMBDA { return load(packed + (3 * i + j) * 16); }, FilterLine{},
+                          [&](int i, int j, f32x16 u) KERNEL_LAMBDA { store(U + point(i, j, U_xs), u); });
   }
 }
 
 void winograd_filter_adjoint(const float* dU, std::size_t U_xs, bool add, float* packed) {
   for (int lane = 0; lane < 16; ++lane, packed += 9 * 16, dU += 16) {
-    transform<6, 3, 6, 3>([&](int i, int j) { return load(dU + point(i, j, U_xs)); }, FilterAdjointLine{},
-                          [&](int i, int j, f32x16 g) {
+    transform<6, 3, 6, 3>([&](int i, int j) KERNEL_LAMBDA { return load(dU + point(i, j, U_xs)); }, FilterAdjointLine{},
+                          [&](int i, int j, f32x16 g) KERNEL_LAMBDA {
                             float* to = packed + (3 * i + j) * 16;
                             store(to, add ? load(to) + g : g);
                           });
