@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "large_pages.hpp"
 #include "scorefield/base/check.hpp"
 #include "scorefield/base/dual.hpp"
 #include "scorefield/engine/engine.hpp"
@@ -77,8 +78,9 @@ void prepare(const Engine<S>& engine, Shards shards, Index team, GradientWorkspa
     work.y[i].resize(rows, size);
     work.dy[i].resize(rows, size);
   }
-  if (work.rows.rows() != shards.count || work.rows.cols() != engine.row_size())
-    work.rows.resize(shards.count, engine.row_size());
+  if (work.rows.rows() == shards.count && work.rows.cols() == engine.row_size()) return;
+  work.rows.resize(shards.count, engine.row_size());
+  prefer_large_pages(work.rows.data(), static_cast<std::size_t>(work.rows.size()) * sizeof(S));
 }
 
 }  // namespace
