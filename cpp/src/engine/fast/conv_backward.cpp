@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ahead.hpp"
 #include "operand.hpp"
 
 /// The adjoint of conv_forward.cpp. For a block of samples: dM from dy (and what dy gives to bias, vector and
@@ -29,7 +30,7 @@ class ConvBackward {
     begin_filters();
     for (Index n = n0; n < n1;) {
       const Index samples = whole ? n1 - n : std::min(f_.block_samples(), n1 - n);
-      block(n, samples);
+      block(n, samples, std::min(f_.block_samples(), n1 - n - samples));
       n += samples;
     }
     end_filters();
@@ -41,13 +42,12 @@ class ConvBackward {
     return norm || tape_.needs(f_.op.x) || tape_.needs(f_.op.x2) || tape_.needs(f_.op.norm.scale_shift);
   }
 
-  void block(Index n, Index samples) {
+  void block(Index n, Index samples, Index next) {
     const Extent e(f_, samples);
     const OutputGradient d = output_gradient(n, samples, e);
     if (pass_.row != nullptr) {
       const kernels::Blocks V = operand(pass_, f_, n, samples);
-      k_.gemm_gradient(narrow(f_.points), narrow(e.rows), V, d.M, count(d.block), count(d.xs), narrow(f_.out_blocks),
-                       dU_begun_, dU_, count(f_.filter_xs()));
+      multiply_gradient(V, d, e, ahead_of_next(n + samples, next));
       dU_begun_ = true;
     }
     if (!wants_operand()) return;
@@ -56,6 +56,22 @@ class ConvBackward {
     multiply_back(e, d, 0, f_.operand_blocks(), false, dV, e.V_block, f_.points > 1 ? e.V_xs : 0);
     if (f_.operand == Operand::kept) return kept_gradient(n, samples, dV, e.V_block);
     for (Index i = 0; i < samples; ++i) operand_backward(pass_, f_, n + i, dV + i * f_.rows * lanes, e);
+  }
+
+  /// What the next samples are made from.
+  Ahead ahead_of_next(Index n, Index samples) const {
+    Ahead ahead;
+    if (samples <= 0) return ahead;
+    ahead.add(tape_.grad(f_.op.y, n), samples * f_.out_blocks * f_.y.positions() * lanes);
+    add_sources(pass_, f_, n, samples, ahead);
+    return ahead;
+  }
+  void multiply_gradient(const kernels::Blocks& V, const OutputGradient& d, const Extent& e, const Ahead& ahead) {
+    ahead.during(f_.points, [&](Index first, Index points) {
+      k_.gemm_gradient(narrow(points), narrow(e.rows), V, d.M + first * d.xs, count(d.block), count(d.xs),
+                       narrow(f_.out_blocks), dU_begun_, dU_ + first * f_.filter_xs(), count(f_.filter_xs()));
+      for (Index b = 0; b < V.count; ++b) tape_.pointers[count(b)] += points * static_cast<Index>(V.xs);
+    });
   }
 
   // ---- dU

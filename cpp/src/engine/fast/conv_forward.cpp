@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ahead.hpp"
 #include "operand.hpp"
 
 /// y = gain (W * resample(dropout(act(norm([x, x2])))) + bias + vector + residual), block of samples by block of
@@ -26,13 +27,26 @@ const float* residual(const Pass& pass, const ConvLayout& f, Index n, Index kb) 
   return pass.tape.value(f.op.residual, n) + kb * pass.tape.value_block(f.op.residual);
 }
 
-void winograd_block(const Pass& pass, const ConvLayout& f, Index n, Index samples) {
+/// What the epilogue reads and writes, and what the next samples are made from.
+Ahead ahead_of_product(const Pass& pass, const ConvLayout& f, Index n, Index samples, Index next) {
+  Ahead ahead;
+  const Index size = f.out_blocks * f.y.positions() * lanes;
+  ahead.add(pass.tape.value(f.op.y, n), samples * size);
+  if (f.op.residual != none) ahead.add(pass.tape.value(f.op.residual, n), samples * size);
+  add_sources(pass, f, n + samples, next, ahead);
+  return ahead;
+}
+
+void winograd_block(const Pass& pass, const ConvLayout& f, Index n, Index samples, Index next) {
   const Extent e(f, samples);
   const FastWeights::Conv& w = pass.weights.convs[f.index];
   float* M = pass.tape.scratch(pass.tape.layout.at.M);
   const kernels::Blocks V = operand(pass, f, n, samples);
-  pass.k.gemm(36, narrow(e.rows), V, w.U, count(f.filter_xs()), nullptr, false, M, count(e.M_block), count(e.M_xs),
-              narrow(f.out_blocks));
+  ahead_of_product(pass, f, n, samples, next).during(f.points, [&](Index first, Index points) {
+    pass.k.gemm(narrow(points), narrow(e.rows), V, w.U + first * f.filter_xs(), count(f.filter_xs()), nullptr, false,
+                M + first * e.M_xs, count(e.M_block), count(e.M_xs), narrow(f.out_blocks));
+    for (Index b = 0; b < f.in_blocks(); ++b) pass.tape.pointers[count(b)] += points * e.V_xs;
+  });
   for (Index i = 0; i < samples; ++i) {
     for (Index kb = 0; kb < f.out_blocks; ++kb) {
       float* y = pass.tape.value(f.op.y, n + i) + kb * pass.tape.value_block(f.op.y);
@@ -98,7 +112,7 @@ void forward(const Pass& pass, const ConvLayout& f, Index n0, Index n1) {
   for (Index n = n0; n < n1;) {
     const Index samples = std::min(f.block_samples(), n1 - n);
     if (f.method == Method::winograd) {
-      winograd_block(pass, f, n, samples);
+      winograd_block(pass, f, n, samples, std::min(f.block_samples(), n1 - n - samples));
     } else {
       image_sample(pass, f, n);
     }

@@ -78,9 +78,15 @@ Weight weigh(const Program& p, std::size_t op) {
 
 }  // namespace
 
+/// Filters are read once per product, so many rows are better than few: up to 64 while V and M fit a second-level cache
+/// of a megabyte or take no more than the filters do.
 Index ConvLayout::block_samples() const {
-  constexpr Index tiles_together = 16;
-  return method == Method::winograd ? std::max<Index>(1, tiles_together / rows) : 1;
+  constexpr Index cache = Index{1} << 18, most = 64;
+  if (method != Method::winograd) return 1;
+  const Index row = points * (in_lanes() + out_blocks * lanes), limit = std::max(cache, filter_size());
+  Index together = 1;
+  while (2 * together * rows <= most && 2 * together * rows * row <= limit) together *= 2;
+  return together;
 }
 
 Program::Program(const nn::Plan& p, FastEngine::Options o)
@@ -166,11 +172,13 @@ void Program::add_stages() {
   }
 }
 
-Index Program::chunk(const Stage& stage, Index n, Engine<float>::Use use) const {
-  if (options.chunk > 0) return std::min(n, options.chunk);
+Index Program::chunk(const Stage& stage, Index rows, Engine<float>::Use use) const {
+  if (options.chunk > 0) return std::min(rows, options.chunk);
   const Index formula = use == Engine<float>::Use::training ? stage.chunk : std::max<Index>(1, stage.chunk / 4);
   const bool stage0 = &stage == stages.data();
-  return std::clamp<Index>(stage0 ? std::max<Index>(64, formula) : formula, 1, n);
+  const Index most = std::clamp<Index>(stage0 ? std::max<Index>(64, formula) : formula, 1, rows);
+  const Index parts = (rows + most - 1) / most;
+  return (rows + parts - 1) / parts;
 }
 
 }  // namespace scorefield::fast

@@ -117,7 +117,9 @@ struct Program {
   const ConvLayout& conv(std::size_t op) const { return convs[op]; }
   const Shape& shape(Tensor t) const { return plan.shape(t); }
   bool has_sums_of(Tensor t) const { return has_sums[count(t)] != 0; }
-  Index chunk(const Stage& stage, Index n, Engine<float>::Use use) const;
+  /// Samples of a tape for `rows` that go through a stage together: nearly equal chunks, no longer than the formula
+  /// says.
+  Index chunk(const Stage& stage, Index rows, Engine<float>::Use use) const;
 
  private:
   void add_conv(std::size_t op, const nn::Conv& conv);

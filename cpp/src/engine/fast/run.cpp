@@ -63,7 +63,7 @@ void mark_needed(const Program& p, FastTape& tape, bool parameters, std::span<Ou
 /// f(chunk begin, chunk end) for n samples of a stage.
 template <class F>
 void for_chunks(const Program& p, FastTape& tape, const Stage& stage, Index n, F f) {
-  const Index chunk = p.chunk(stage, n, tape.use);
+  const Index chunk = p.chunk(stage, tape.capacity, tape.use);  // what the places of the tape were made for
   for (Index n0 = 0; n0 < n; n0 += chunk) {
     tape.base = n0;
     f(n0, std::min(n, n0 + chunk));
