@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "engine_case.hpp"
+#include "named_plans.hpp"
 #include "scorefield/base/parallel.hpp"
 #include "scorefield/kernels/table.hpp"
 #include "scorefield/nn/encoder.hpp"
@@ -61,6 +62,14 @@ TEST(FastEngine, UNets) {
         {nn::plan(nn::UNet{.shape = {3, 16, 16}, .widths = {32, 64}, .depth = 1, .attention = {8}, .groups = 16}), 2,
          3},
         "two channels a group", winograd);
+  }
+}
+
+// What users can describe has no other engine behind its back.
+TEST(FastEngine, RunsEveryKindOfNetwork) {
+  for (const testing::Named& network : testing::networks()) {
+    EXPECT_EQ(FastEngine::unsupported(*network.plan), "") << network.name;
+    expect_fast_agrees({*network.plan, 3, 1}, network.name);
   }
 }
 

@@ -16,6 +16,8 @@ constexpr int tile_rows = native_lanes < 16 ? 6
 constexpr int widest = native_lanes < 16 ? 1 : 4;
 constexpr int rows_together = 64;  // of a gradient product: V, M and dU of so many stay in the first-level cache
 
+std::ptrdiff_t signed_size(std::size_t n) { return static_cast<std::ptrdiff_t>(n); }
+
 /// One point of a product: filter rows `in_lanes` x 16 per output block, `filter_block` apart.
 struct Product {
   const float* const* V;
@@ -23,7 +25,7 @@ struct Product {
   int in_blocks;
   const float* U;
   std::size_t U_block;
-  std::size_t ahead;  // from these filters to those that come next
+  std::ptrdiff_t ahead;  // from these filters to those that come next
   const float* start;
   float* M;
   std::size_t M_block;
@@ -86,10 +88,11 @@ void multiply_panel(int rows, Product q) {
 
 /// All panels of `width` output blocks, from block k on; q is at block k already. Returns the first block left.
 template <int width>
-int multiply_panels(int rows, int k, int out_blocks, std::size_t to_next_point, Product& q) {
+int multiply_panels(int rows, int k, int out_blocks, std::size_t U_xs, Product& q) {
   for (; k + width <= out_blocks; k += width) {
     const std::size_t panel = width * q.U_block;
-    q.ahead = k + width < out_blocks ? panel : to_next_point - static_cast<std::size_t>(k) * q.U_block;
+    const std::ptrdiff_t next_point = signed_size(U_xs) - k * signed_size(q.U_block);
+    q.ahead = k + width < out_blocks ? signed_size(panel) : next_point;
     multiply_panel<width>(rows, q);
     q.U += panel, q.M += width * q.M_block;
     if (q.start != nullptr) q.start += 16 * width;
@@ -105,7 +108,7 @@ struct Gradient {
   int rows;
   float* dU;
   std::size_t dU_block;
-  std::size_t ahead;  // from this piece of dU to the one that comes next
+  std::ptrdiff_t ahead;  // from this piece of dU to the one that comes next
   bool add;
 };
 
@@ -174,7 +177,7 @@ void gemm_gradient(int points, int rows, Blocks V, const float* M, std::size_t M
     for (int first = 0; first < rows; first += rows_together) {
       const int count = rows - first < rows_together ? rows - first : rows_together;
       for (int b = 0; b < V.count; ++b) {
-        const std::size_t ahead = b + 1 < V.count ? 256 : dU_xs - (dU_block - 256);
+        const std::ptrdiff_t ahead = b + 1 < V.count ? 256 : signed_size(dU_xs) - signed_size(dU_block) + 256;
         Gradient q{V.block[b] + at * V.xs + 16 * first,
                    M + at * M_xs + 16 * first,
                    M_block,
