@@ -18,7 +18,8 @@ LAST = ("x0", "method")
 class LMS(CoreSampler):
     """Linear multistep method in sigma / alpha: Adams-Bashforth's, with weights for the grid as it is.
 
-    order : 1 to 4. A run starts with the lower orders, so that order 4 shows on fine grids only (3.7 at 128 steps).
+    order : 1 to 4. A run starts with the lower orders, so that order 4 shows only on fine grids that start in pure
+        noise (docs/samplers.md).
     last : a step to sigma = 0 returns x0_hat ("x0"), or goes on with the method ("method"), as k-diffusion and
         diffusers' LMSDiscreteScheduler do.
 
