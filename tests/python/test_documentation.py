@@ -56,3 +56,16 @@ def test_the_changelog_names_every_public_class():
     groups = (sf.schedules, sf.grids, sf.samplers)
     names = [name for group in groups for name in group.__all__ if name not in {"Step", "Level", "Diagnosis", "Grid"}]
     assert not [name for name in names if not re.search(rf"\b{name}\b", told)]
+
+
+def test_equations_and_sections_that_the_code_cites_exist():
+    """theory (24) is an equation of docs/theory.md, theory 7 a section or an equation."""
+    theory = (ROOT / "docs/theory.md").read_text()
+    equations = {int(n) for n in re.findall(r"\((\d+)\)", theory)}
+    sections = {int(n) for n in re.findall(r"^## (\d+)\.", theory, re.M)}
+    sources = [
+        p for folder in ("cpp", "python") for p in (ROOT / folder).rglob("*") if p.suffix in {".hpp", ".cpp", ".py"}
+    ]
+    cited = [(p.name, *m) for p in sources for m in re.findall(r"theory (\(?)(\d+)\b", p.read_text())]
+    assert len(cited) > 100
+    assert not [c for c in cited if int(c[2]) not in equations | (set() if c[1] else sections)]
