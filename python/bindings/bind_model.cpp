@@ -15,14 +15,13 @@ std::shared_ptr<Inference> inference(const Network& network, const std::string& 
   return std::make_shared<Inference>(make_engine(network.plan, engine), flat(theta));
 }
 
-std::shared_ptr<NetworkDenoiser> network_denoiser(std::shared_ptr<const Inference> inference,
-                                                  std::shared_ptr<const Schedule> schedule,
-                                                  const std::string& prediction,
-                                                  const std::optional<Array<std::int64_t>>& labels,
-                                                  const std::optional<Array<float>>& condition,
-                                                  const std::optional<Array<float>>& text_ids, Index start) {
+std::shared_ptr<NetworkDenoiser> network_denoiser(
+    std::shared_ptr<const Inference> inference, std::shared_ptr<const Schedule> schedule, const std::string& prediction,
+    const std::optional<Array<std::int64_t>>& labels, const std::optional<Array<float>>& condition,
+    const std::optional<Array<float>>& text_ids, Index start, Index variance_channels) {
   return std::make_shared<NetworkDenoiser>(std::move(inference), std::move(schedule), parse_prediction(prediction),
-                                           conditions(labels, condition, text_ids), start, signal_poll());
+                                           conditions(labels, condition, text_ids), start, signal_poll(),
+                                           variance_channels);
 }
 
 std::shared_ptr<EnergyDenoiser> energy_denoiser(std::shared_ptr<const Inference> inference,
@@ -43,7 +42,8 @@ void register_model(py::module_& m) {
   py::class_<NetworkDenoiser, SmoothDenoiser, std::shared_ptr<NetworkDenoiser>>(m, "NetworkDenoiser")
       .def(py::init(&network_denoiser), py::arg("inference"), py::arg("schedule"), py::arg("prediction"),
            py::arg("labels").noconvert() = py::none(), py::arg("condition").noconvert() = py::none(),
-           py::arg("text_ids").noconvert() = py::none(), py::kw_only(), py::arg("start") = 0);
+           py::arg("text_ids").noconvert() = py::none(), py::kw_only(), py::arg("start") = 0,
+           py::arg("variance_channels") = 0);
   py::class_<TangentInference, std::shared_ptr<TangentInference>>(m, "TangentInference")
       .def(py::init([](const Network& network, const Array<float>& theta) {
              return std::make_shared<TangentInference>(*network.plan, flat(theta));

@@ -26,7 +26,10 @@ void bind(py::module_& m, const char* name, const Extra&... extra) {
 
 /// The samplers, a line each.
 void register_samplers(py::module_& m) {
-  py::enum_<Variance>(m, "Variance").value("beta_tilde", Variance::beta_tilde).value("beta", Variance::beta);
+  py::enum_<Variance>(m, "Variance")
+      .value("beta_tilde", Variance::beta_tilde)
+      .value("beta", Variance::beta)
+      .value("learned", Variance::learned);
   bind<Ancestral, Variance>(m, "Ancestral", py::arg("variance"));
   bind<Ddim, double, std::optional<double>>(m, "Ddim", py::arg("eta"), py::arg("clip"));
   bind<DdimInversion>(m, "DdimInversion");

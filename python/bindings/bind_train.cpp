@@ -8,6 +8,7 @@
 #include "scorefield/train/cross_entropy.hpp"
 #include "scorefield/train/denoising.hpp"
 #include "scorefield/train/energy_matching.hpp"
+#include "scorefield/train/hybrid.hpp"
 #include "scorefield/train/score_matching_gradcheck.hpp"
 #include "scorefield/train/trainer.hpp"
 #include "state.hpp"
@@ -174,6 +175,13 @@ void register_objectives(py::module_& m) {
       .value("exact", Trace::exact)
       .value("rademacher", Trace::rademacher)
       .value("gaussian", Trace::gaussian);
+  py::class_<Hybrid, Objective, std::shared_ptr<Hybrid>>(m, "Hybrid")
+      .def(py::init([](std::shared_ptr<const Schedule> schedule, const std::string& prediction, double vlb,
+                       Index channels, const std::string& times) {
+             return std::make_shared<Hybrid>(DenoisingTarget(std::move(schedule), parse_prediction(prediction)), vlb,
+                                             channels, parse_times(times));
+           }),
+           py::arg("schedule"), py::arg("prediction"), py::arg("vlb"), py::arg("channels"), py::arg("times"));
   py::class_<Denoising, Objective, std::shared_ptr<Denoising>>(m, "Denoising")
       .def(py::init(&denoising), py::arg("schedule"), py::arg("prediction"), py::arg("weight") = "simple",
            py::arg("times") = "uniform");

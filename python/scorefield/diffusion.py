@@ -21,7 +21,7 @@ from scorefield.denoiser import BaseDenoiser, Condition, Conditions
 from scorefield.errors import NonFiniteError, ScheduleWarning
 from scorefield.history import Event
 from scorefield.learner import Learner
-from scorefield.losses import NAMED, Loss, resolve_loss
+from scorefield.losses import NAMED, Hybrid, Loss, resolve_loss
 from scorefield.networks import Network
 from scorefield.optim import Adam
 from scorefield.prediction import check_prediction
@@ -54,6 +54,8 @@ class Diffusion(Trainable, BaseDenoiser):
     scale : None: the data are near mean 0 and deviation 1 (images in [-1, 1]) already. "standard": each column
     (vectors) or channel (images, sequences) is brought there by the first `fit`. (shift, scale): x becomes (x -
     shift) / scale.
+    learn_variance : the network puts out twice the channels (``out=``), the second half says where the variance of a
+    reverse step lies: for `Ancestral(variance="learned")`, trained by `losses.Hybrid`. Discrete schedules.
     engine : "fast", "direct" (the fast one without Winograd's convolutions) or "reference" (each operation by itself).
 
     Samples, and x0 everywhere, are in the units of the data; x_t, eps and score in scaled units. Sampling uses an
@@ -81,6 +83,7 @@ class Diffusion(Trainable, BaseDenoiser):
         prediction: str | None = None,
         *,
         scale: Any = None,
+        learn_variance: bool = False,
         engine: str = "fast",
     ):
         if not isinstance(net, Network):
@@ -88,7 +91,8 @@ class Diffusion(Trainable, BaseDenoiser):
         self._learner = Learner(net)
         self._schedule = resolve_schedule(schedule)
         self._prediction = check_prediction(prediction, self._schedule)
-        _check_output(net, self._prediction)
+        self._learn_variance = bool(learn_variance)
+        _check_output(net, self._prediction, self._schedule, self._learn_variance)
         self._engine = choice(engine, "engine", ENGINES)
         self._scale = Units.asked(scale, tuple(net.shape))
         self._loss: Loss | None = None  # of the last fit
@@ -123,7 +127,13 @@ class Diffusion(Trainable, BaseDenoiser):
                 start=condition.start,
             )
         return _core.NetworkDenoiser(
-            self._inference(), self.schedule._core, self._prediction, condition.labels, values, start=condition.start
+            self._inference(),
+            self.schedule._core,
+            self._prediction,
+            condition.labels,
+            values,
+            start=condition.start,
+            variance_channels=self.shape[-1] if self._learn_variance else 0,
         )
 
     def _inference(self) -> Any:
@@ -266,7 +276,7 @@ class Diffusion(Trainable, BaseDenoiser):
             raise ValueError("condition_noise needs a condition to add noise to")
         if self._scale.word is None:
             warn_of_units(data.x)
-        chosen, seed = resolve_loss(loss, self._prediction), seed_number(seed)
+        chosen, seed = self._resolve(loss), seed_number(seed)
 
         def settings(begin: int) -> Settings:
             return fitting.settings_of(
@@ -301,7 +311,7 @@ class Diffusion(Trainable, BaseDenoiser):
         """
         data = self._units(self._data(x, labels, condition))
         bins, seed = integer(bins, "bins", 1, 1000), seed_number(seed)
-        loss = self._loss or resolve_loss(None, self._prediction)
+        loss = self._loss or self._resolve(None)
         weights = self._learner.weights(average=self._average)
         trainer = _core.Trainer(
             self.net._core,
@@ -316,6 +326,13 @@ class Diffusion(Trainable, BaseDenoiser):
             fitting.flat(data.x), data.labels, fitting.flat(data.condition), None, bins=bins, seed=seed, average=False
         )
         return Evaluation(float(loss), bands)
+
+    def _resolve(self, loss: object) -> Loss:
+        hybrid = self._learn_variance and loss is None
+        chosen = Hybrid() if hybrid else resolve_loss(loss, self._prediction)
+        if isinstance(chosen, Hybrid) != self._learn_variance:
+            raise ValueError(f"losses.Hybrid and learn_variance=True go together; got loss={chosen!r} for {self!r}")
+        return chosen
 
     def _data(self, x: Any, labels: Any, condition: Any, noise: Any = None, sample_weight: Any = None) -> Data:
         x = fitting.rows(x, self.shape)
@@ -391,6 +408,7 @@ class Diffusion(Trainable, BaseDenoiser):
             "prediction": self._prediction,
             "scale": self._scale.word,
             "engine": self._engine,
+            **({"learn_variance": True} if self._learn_variance else {}),
         }
 
     @classmethod
@@ -398,6 +416,7 @@ class Diffusion(Trainable, BaseDenoiser):
         """Make the model that a file describes; FormatError for anything that is none."""
         net, schedule = specs.read_network(reader), specs.read_schedule(reader)
         words = {"engine": reader.field("engine", str), "scale": reader.field("scale", (str, type(None)))}
+        words["learn_variance"] = "learn_variance" in reader.config and reader.field("learn_variance", bool)
         if words["scale"] == "given":
             words["scale"] = (0, 1)  # the numbers come with the tensors
         with warnings.catch_warnings():
@@ -416,16 +435,25 @@ class Diffusion(Trainable, BaseDenoiser):
         self._scale = other._scale
 
     def __repr__(self) -> str:
-        return f"Diffusion({self.net!r}, {self.schedule}, prediction={self._prediction!r}, scale={self._scale.word!r})"
+        more = ", learn_variance=True" if self._learn_variance else ""
+        words = f"prediction={self._prediction!r}, scale={self._scale.word!r}{more}"
+        return f"Diffusion({self.net!r}, {self.schedule}, {words})"
 
     def _facts(self) -> list[str]:
         return [f"prediction {self._prediction}", f"scale {self._scale.word or 'none'}"]
 
 
-def _check_output(net: Network, prediction: str) -> None:
+def _check_output(net: Network, prediction: str, schedule: Schedule, learn_variance: bool) -> None:
     """Refuse a network whose output cannot be this prediction."""
     if prediction == "energy" and tuple(net.output_shape) != (1,):
         raise ValueError(f"an energy is one number: make the network with out=1; this one puts out {net.output_shape}")
+    if learn_variance:
+        if prediction == "energy" or schedule.T is None:
+            raise ValueError("learn_variance needs steps from t to t - 1, a discrete schedule, and no energy")
+        twice = (*net.shape[:-1], 2 * net.shape[-1])
+        if tuple(net.output_shape) != twice:
+            raise ValueError(f"learn_variance needs a network with out={twice}; this one puts out {net.output_shape}")
+        return
     if prediction != "energy" and tuple(net.output_shape) != tuple(net.shape):
         raise ValueError(f"the network puts out {net.output_shape} for inputs of {net.shape}; they must be the same")
 

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from scorefield import _core
-from scorefield._arrays import choice, integer, real_array
+from scorefield._arrays import choice, integer, number, real_array
 from scorefield._names import find
 from scorefield.schedules import Level, Schedule
 
-__all__ = ["Denoising", "Implicit", "Loss", "Sliced"]
+__all__ = ["Denoising", "Hybrid", "Implicit", "Loss", "Sliced"]
 
 Array = npt.NDArray[Any]
 Weight = str | Callable[[Level], npt.ArrayLike]
@@ -190,7 +190,42 @@ class Sliced(ScoreMatching):
         return getattr(_core.Trace, self.directions), self.probes
 
 
-NAMED: dict[str, Callable[[], Loss]] = {"Denoising": Denoising, "Implicit": Implicit, "Sliced": Sliced}
+@dataclass(frozen=True)
+class Hybrid(Loss):
+    """The squared error of "simple", and vlb times the variational bound, for models with learn_variance.
+
+    vlb : > 0, the weight of the bound, T L_{t-1} in nats per number.   times : as in `Denoising`.
+
+    Only the variance follows the bound: its derivative in the mean is left out. Discrete schedules.
+    Source: Nichol and Dhariwal 2021, eq. 16; theory 2, (16).
+
+    >>> Hybrid()
+    Hybrid(vlb=0.001, times='uniform')
+    """
+
+    vlb: float = 0.001
+    times: str = "uniform"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vlb", number(self.vlb, "vlb", 0, open_low=True))
+        object.__setattr__(self, "times", choice(self.times, "times", TIMES))
+
+    def __call__(self, y: Array, target: Array, level: Level) -> tuple[Array, Array]:
+        """Raise TypeError: the bound is that of a schedule's step, which one level does not tell."""
+        raise TypeError(f"{self!r} needs the steps of a schedule; only fit and evaluate can compute it")
+
+    def _bind(self, schedule: Schedule, prediction: str, shape: tuple[int, ...] | None = None) -> "_core.Objective":
+        if shape is None:
+            raise TypeError(f"{self!r} needs the shape of a sample; only fit and evaluate can compute it")
+        return _core.Hybrid(schedule._core, prediction, self.vlb, shape[-1], self.times)
+
+
+NAMED: dict[str, Callable[[], Loss]] = {
+    "Denoising": Denoising,
+    "Hybrid": Hybrid,
+    "Implicit": Implicit,
+    "Sliced": Sliced,
+}
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -46,7 +46,17 @@ void ClassifierFree::denoise(In<double> x, Levels t, Index first, Out<double> x0
     return;
   }
   conditional_->denoise(x, t, first, x0);
-  if (std::none_of(t.begin(), t.end(), on)) return;
+  guide(x, t, first, x0);
+}
+
+void ClassifierFree::denoise_with_variance(In<double> x, Levels t, Index first, Out<double> x0,
+                                           Out<double> share) const {
+  conditional_->denoise_with_variance(x, t, first, x0, share);
+  guide(x, t, first, x0);
+}
+
+void ClassifierFree::guide(In<double> x, Levels t, Index first, Out<double> x0) const {
+  if (std::none_of(t.begin(), t.end(), [&](const Level& p) { return guided(p); })) return;
   Matrix<double> free(x.rows(), x.cols());
   unconditional_->denoise(x, t, first, free);
   for (Index i = 0; i < x.rows(); ++i) {

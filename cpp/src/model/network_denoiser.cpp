@@ -14,7 +14,8 @@ const auto& at(const auto& maps, Index row) { return maps[maps.size() == 1 ? 0 :
 }  // namespace
 
 NetworkDenoiser::NetworkDenoiser(std::shared_ptr<const Inference> inference, std::shared_ptr<const Schedule> schedule,
-                                 Prediction prediction, const Conditions& conditions, Index start, Poll poll)
+                                 Prediction prediction, const Conditions& conditions, Index start, Poll poll,
+                                 Index variance_channels)
     : inference_(std::move(inference)),
       schedule_(std::move(schedule)),
       prediction_(prediction),
@@ -22,19 +23,32 @@ NetworkDenoiser::NetworkDenoiser(std::shared_ptr<const Inference> inference, std
       values_(conditions.values),
       text_ids_(conditions.text_ids),
       start_(start),
-      dimension_(inference_->plan().shape(inference_->plan().output).size()),
+      dimension_(NetworkInputs(inference_->plan(), 1).x().cols()),
+      variance_channels_(variance_channels),
       poll_(std::move(poll)) {
   require(prediction != Prediction::energy, "an energy network needs its derivative in x: it is not a NetworkDenoiser");
   require_serves(prediction, *schedule_);
-  const Index in = NetworkInputs(inference_->plan(), 1).x().cols();
-  require(in == dimension_, "a denoiser's network must put out the shape of x: it takes ", in, " numbers and puts out ",
-          dimension_);
+  const Index out = inference_->plan().shape(inference_->plan().output).size();
+  require(out == (variance_channels > 0 ? 2 : 1) * dimension_,
+          "a denoiser's network must put out the shape of x, with learned variance twice its channels: it takes ",
+          dimension_, " numbers and puts out ", out);
+  require(variance_channels >= 0 && (variance_channels == 0 || dimension_ % variance_channels == 0),
+          "variance_channels must be those of x, got ", variance_channels);
   if (conditioned() > 0) check(inference_->plan(), this->conditions(), conditioned());
 }
 
 void NetworkDenoiser::denoise(In<double> x, Levels t, Index first, Out<double> x0) const {
   check_rows(x, t, first);
   apply(x, maps(t, &NetworkDenoiser::denoise_map), first, x0);
+}
+
+void NetworkDenoiser::denoise_with_variance(In<double> x, Levels t, Index first, Out<double> x0,
+                                            Out<double> share) const {
+  if (variance_channels_ == 0) return Denoiser::denoise_with_variance(x, t, first, x0, share);
+  check_rows(x, t, first);
+  Matrix<double> second(x.rows(), dimension_);
+  apply(x, maps(t, &NetworkDenoiser::denoise_map), first, x0, &second);
+  share = ((second.array() + 1) / 2).matrix();  // theory 2
 }
 
 void NetworkDenoiser::score(In<double> x, Levels t, Index first, Out<double> s) const {
@@ -55,9 +69,9 @@ void NetworkDenoiser::pullbacks(In<double> x, Levels t, Index first, In<double> 
     inference_->engine().forward(inference_->weights(), inputs, *work.tape, y);
     for (Index r = 0; r < rows; ++r) {
       const Map& m = at(map, begin + r);
-      x0.row(begin + r) = m.a * x.row(begin + r) + m.b * y.row(r).cast<double>();
+      x0.row(begin + r) = m.a * x.row(begin + r) + m.b * part(y.row(r), 0);
     }
-    Matrix<float> dy(rows, dimension_), dinput(rows, dimension_);
+    Matrix<float> dy = Matrix<float>::Zero(rows, y.cols()), dinput(rows, dimension_);
     std::vector<OutMap<float>> dinputs;
     for (const nn::Input& input : inference_->plan().inputs) {
       const bool is_x = input.name == "x";
@@ -65,7 +79,8 @@ void NetworkDenoiser::pullbacks(In<double> x, Levels t, Index first, In<double> 
     }
     for (Index column = 0; column < dx0.cols(); column += dimension_) {
       for (Index r = 0; r < rows; ++r) {
-        dy.row(r) = (at(map, begin + r).b * dx0.row(begin + r).segment(column, dimension_)).cast<float>();
+        const double b = at(map, begin + r).b;
+        for (Index e = 0; e < dimension_; ++e) dy(r, place(e, 0)) = static_cast<float>(b * dx0(begin + r, column + e));
       }
       inference_->engine().backward(inference_->weights(), inputs, *work.tape, dy, nullptr, dinputs);
       for (Index r = 0; r < rows; ++r) {
@@ -78,7 +93,8 @@ void NetworkDenoiser::pullbacks(In<double> x, Levels t, Index first, In<double> 
   inference_->for_parts(x.rows(), Inference::Use::training, one_part, &interrupt);
 }
 
-void NetworkDenoiser::apply(In<double> x, const std::vector<Map>& map, Index first, Out<double> answer) const {
+void NetworkDenoiser::apply(In<double> x, const std::vector<Map>& map, Index first, Out<double> answer,
+                            Matrix<double>* second) const {
   const Interrupt interrupt(poll_);
   const auto one_part = [&](Index begin, Index rows, Inference::Workspace& work) {
     Inputs<float> inputs = fill(work.inputs, x, map, first + begin, begin, rows);
@@ -87,7 +103,12 @@ void NetworkDenoiser::apply(In<double> x, const std::vector<Map>& map, Index fir
     inference_->engine().forward(inference_->weights(), inputs, *work.tape, y);
     for (Index r = 0; r < rows; ++r) {
       const Map& m = at(map, begin + r);
-      answer.row(begin + r) = m.a * x.row(begin + r) + m.b * y.row(r).cast<double>();
+      if (variance_channels_ == 0) {
+        answer.row(begin + r) = m.a * x.row(begin + r) + m.b * y.row(r).cast<double>();
+        continue;
+      }
+      answer.row(begin + r) = m.a * x.row(begin + r) + m.b * part(y.row(r), 0);
+      if (second) second->row(begin + r) = part(y.row(r), 1);
     }
   };
   inference_->for_parts(x.rows(), Inference::Use::inference, one_part, &interrupt);
@@ -106,6 +127,20 @@ Inputs<float> NetworkDenoiser::fill(NetworkInputs& inputs, In<double> x, const s
     }
   }
   return inputs.first(rows);
+}
+
+/// Where number e of the prediction (half 0) or of the share (half 1) stands in a row of the output: halves of
+/// channels.
+Index NetworkDenoiser::place(Index e, Index half) const {
+  const Index C = variance_channels_;
+  return C == 0 ? e : e / C * 2 * C + half * C + e % C;
+}
+
+RowVector<double> NetworkDenoiser::part(In<float> y, Index half) const {
+  if (variance_channels_ == 0) return y.row(0).cast<double>();
+  RowVector<double> out(dimension_);
+  for (Index e = 0; e < dimension_; ++e) out[e] = static_cast<double>(y(0, place(e, half)));
+  return out;
 }
 
 /// x0_hat = a x_t + b F by theory (9)-(14).

@@ -41,6 +41,15 @@ Clipped::Clipped(std::shared_ptr<const Denoiser> inner, RowVector<double> low, R
 
 void Clipped::denoise(In<double> x, Levels t, Index first, Out<double> x0) const {
   inner_->denoise(x, t, first, x0);
+  clip(x0);
+}
+
+void Clipped::denoise_with_variance(In<double> x, Levels t, Index first, Out<double> x0, Out<double> share) const {
+  inner_->denoise_with_variance(x, t, first, x0, share);
+  clip(x0);
+}
+
+void Clipped::clip(Out<double> x0) const {
   for (Index i = 0; i < x0.rows(); ++i) {
     for (Index j = 0; j < x0.cols(); ++j) {
       if (x0(i, j) < low_[j]) x0(i, j) = low_[j];  // so that NaN stays NaN
@@ -67,6 +76,16 @@ DynamicThreshold::DynamicThreshold(std::shared_ptr<const Denoiser> inner, RowVec
 
 void DynamicThreshold::denoise(In<double> x, Levels t, Index first, Out<double> x0) const {
   inner_->denoise(x, t, first, x0);
+  clip(x0);
+}
+
+void DynamicThreshold::denoise_with_variance(In<double> x, Levels t, Index first, Out<double> x0,
+                                             Out<double> share) const {
+  inner_->denoise_with_variance(x, t, first, x0, share);
+  clip(x0);
+}
+
+void DynamicThreshold::clip(Out<double> x0) const {
   std::vector<double> sizes(static_cast<std::size_t>(x0.cols()));
   for (Index i = 0; i < x0.rows(); ++i) {
     if (!x0.row(i).allFinite()) continue;  // the loop names the step

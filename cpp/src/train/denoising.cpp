@@ -39,7 +39,7 @@ void DenoisingTarget::prepare(Batch& batch) const {
 
 void DenoisingTarget::write(Batch& batch, Index r, In<double> x0, In<double> eps) const {
   const Target& of = batch.targets[static_cast<std::size_t>(r)];
-  batch.target.row(r) = (of.x0 * x0 + of.eps * eps).cast<float>();
+  batch.target.row(r).head(x0.cols()) = (of.x0 * x0 + of.eps * eps).cast<float>();
 }
 
 Denoising::Denoising(DenoisingTarget target, std::variant<Weight, WeightFunction> weight, Times times)

@@ -19,9 +19,10 @@ __all__ = ["DDIM", "Ancestral", "Euler", "EulerAncestral", "Renoise"]
 class Ancestral(CoreSampler):
     """Ancestral sampling of DDPM, on any subsequence of steps; by default all T (1000 where time is continuous).
 
-    variance : "beta_tilde", that of the posterior q(x_s | x_t, x0), or "beta", that of the forward step.
+    variance : "beta_tilde", that of the posterior q(x_s | x_t, x0); "beta", that of the forward step; or "learned",
+    what a model with learn_variance learnt between the two.
 
-    Source: Ho, Jain and Abbeel 2020, algorithm 2; theory (6), (7).
+    Source: Ho, Jain and Abbeel 2020, algorithm 2; Nichol and Dhariwal 2021, eq. 15; theory (6), (7).
 
     >>> Ancestral().stochastic
     True
@@ -30,9 +31,7 @@ class Ancestral(CoreSampler):
     variance: str = "beta_tilde"
 
     def __post_init__(self) -> None:
-        if self.variance == "learned":
-            raise ValueError('variance="learned" needs a model with learn_variance; use "beta_tilde" or "beta"')
-        set_fields(self, variance=choice(self.variance, "variance", ("beta_tilde", "beta")))
+        set_fields(self, variance=choice(self.variance, "variance", ("beta_tilde", "beta", "learned")))
 
     def _core(self) -> Any:
         return _core.Ancestral(getattr(_core.Variance, self.variance))

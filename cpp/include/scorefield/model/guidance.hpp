@@ -27,10 +27,13 @@ class ClassifierFree final : public Denoiser {
   Index dimension() const override { return conditional_->dimension(); }
   bool knows_samples() const override { return conditional_->knows_samples() || unconditional_->knows_samples(); }
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override;
+  /// The variance is that of the conditional answer.
+  void denoise_with_variance(In<double> x, Levels t, Index first, Out<double> x0, Out<double> share) const override;
   /// Where sigma = 0: the same combination of the two scores.
   void score(In<double> x, Levels t, Index first, Out<double> s) const override;
 
  private:
+  void guide(In<double> x, Levels t, Index first, Out<double> x0) const;  // x0: the conditional answer
   bool guided(const Level& t) const { return w_ != 1 && interval_.low <= t.t && t.t <= interval_.high; }
 
   std::shared_ptr<const Denoiser> conditional_, unconditional_;

@@ -16,11 +16,14 @@ namespace scorefield {
 class NetworkDenoiser final : public SmoothDenoiser {
  public:
   NetworkDenoiser(std::shared_ptr<const Inference> inference, std::shared_ptr<const Schedule> schedule,
-                  Prediction prediction, const Conditions& conditions = {}, Index start = 0, Poll poll = {});
+                  Prediction prediction, const Conditions& conditions = {}, Index start = 0, Poll poll = {},
+                  Index variance_channels = 0);
 
   Index dimension() const override { return dimension_; }
   bool knows_samples() const override { return conditioned() > 0; }
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override;
+  /// Where variance_channels, those of x, are given: the network puts out as many more for the share, (y + 1) / 2.
+  void denoise_with_variance(In<double> x, Levels t, Index first, Out<double> x0, Out<double> share) const override;
   /// Straight from the network where it predicts the score: with Single it is there at sigma = 0 as well.
   void score(In<double> x, Levels t, Index first, Out<double> s) const override;
   void pullback(In<double> x, Levels t, Index first, In<double> dx0, Out<double> x0, Out<double> dx) const override {
@@ -37,9 +40,12 @@ class NetworkDenoiser final : public SmoothDenoiser {
   Map denoise_map(const Level& t) const;
   Map score_map(const Level& t) const;
   std::vector<Map> maps(Levels t, Map (NetworkDenoiser::*map)(const Level&) const) const;
-  void apply(In<double> x, const std::vector<Map>& maps, Index first, Out<double> answer) const;
+  void apply(In<double> x, const std::vector<Map>& maps, Index first, Out<double> answer,
+             Matrix<double>* second = nullptr) const;
   Inputs<float> fill(NetworkInputs& inputs, In<double> x, const std::vector<Map>& maps, Index global, Index begin,
                      Index rows) const;
+  Index place(Index e, Index half) const;
+  RowVector<double> part(In<float> y, Index half) const;  // y: (1, out)
   void check_rows(In<double> x, Levels t, Index first) const;
   Conditions conditions() const;
   Index conditioned() const;  // samples that have conditions; 0: all are without
@@ -49,7 +55,7 @@ class NetworkDenoiser final : public SmoothDenoiser {
   Prediction prediction_;
   std::vector<std::int64_t> labels_;
   Matrix<float> values_, text_ids_;
-  Index start_, dimension_;
+  Index start_, dimension_, variance_channels_;
   Poll poll_;
 };
 

@@ -15,9 +15,11 @@ class Clipped final : public Denoiser {
   Index dimension() const override { return inner_->dimension(); }
   bool knows_samples() const override { return inner_->knows_samples(); }
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override;
+  void denoise_with_variance(In<double> x, Levels t, Index first, Out<double> x0, Out<double> share) const override;
   void score(In<double> x, Levels t, Index first, Out<double> s) const override;
 
  private:
+  void clip(Out<double> x0) const;
   std::shared_ptr<const Denoiser> inner_;
   RowVector<double> low_, high_;
 };
@@ -34,9 +36,11 @@ class DynamicThreshold final : public Denoiser {
   Index dimension() const override { return inner_->dimension(); }
   bool knows_samples() const override { return inner_->knows_samples(); }
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override;
+  void denoise_with_variance(In<double> x, Levels t, Index first, Out<double> x0, Out<double> share) const override;
   void score(In<double> x, Levels t, Index first, Out<double> s) const override;
 
  private:
+  void clip(Out<double> x0) const;
   std::shared_ptr<const Denoiser> inner_;
   RowVector<double> shift_, scale_;
   double quantile_, largest_;
