@@ -172,7 +172,7 @@ def test_demo_writes_five_files_and_reports_what_it_prints(tmp_path, capsys):
 WRONG = {
     "unknown sampler": (
         ["sample", "RUN", "--sampler", "eulr"],
-        "unknown sampler 'eulr'; did you mean 'euler'? Known: ancestral, ddim",
+        "unknown sampler 'eulr'; did you mean 'euler'? Known: ancestral, annealed_langevin, ddim",
     ),
     "code as sampler": (["sample", "RUN", "--sampler", "__import__('os')"], "unknown sampler '__import__'"),
     "unknown argument": (

@@ -45,14 +45,17 @@ def run(script, **environment):
 
 
 def test_the_machine_the_cap_and_the_assumption_of_tests():
-    _core.assume_processors(5)
-    try:
+    seen = run("""
+        import scorefield as sf
+        from scorefield import _core
+        _core.assume_processors(5)
         assert sf.get_num_threads() == 5
         with sf.set_num_threads(3):
             assert sf.get_num_threads() == 3
-    finally:
         _core.assume_processors(0)
-    assert sf.get_num_threads() <= len(os.sched_getaffinity(0))
+        print(sf.get_num_threads())
+    """)
+    assert int(seen) <= len(os.sched_getaffinity(0))
 
 
 # ---- who sets the number
