@@ -2,25 +2,11 @@
 
 #include <utility>
 
+#include "network_rows.hpp"
 #include "scorefield/base/check.hpp"
 #include "scorefield/process/precondition.hpp"
 
 namespace scorefield {
-namespace {
-
-const auto& at(const auto& rows, Index row) { return rows[rows.size() == 1 ? 0 : static_cast<std::size_t>(row)]; }
-
-/// One map per input of a plan: empty but for x.
-std::vector<OutMap<float>> only_x(const nn::Plan& plan, Matrix<float>& dx) {
-  std::vector<OutMap<float>> maps;
-  for (const nn::Input& input : plan.inputs) {
-    const bool is_x = input.name == "x";
-    maps.emplace_back(is_x ? dx.data() : nullptr, is_x ? dx.rows() : 0, is_x ? dx.cols() : 0);
-  }
-  return maps;
-}
-
-}  // namespace
 
 TangentInference::TangentInference(const nn::Plan& plan, std::span<const float> theta)
     : engine(make_tangent_engine<float>(plan)), weights(engine->weights()) {
@@ -142,10 +128,7 @@ Inputs<float> EnergyDenoiser::fill(NetworkInputs& inputs, In<double> x, const st
 }
 
 void EnergyDenoiser::check_rows(In<double> x, Levels t, Index first) const {
-  require(x.cols() == dimension_, "the network takes ", dimension_, " features but x has shape (", x.rows(), ", ",
-          x.cols(), ")");
-  require(t.size() == 1 || static_cast<Index>(t.size()) == x.rows(), "got ", t.size(), " times for ", x.rows(),
-          " rows");
+  require_rows(x, t, dimension_);
   conditions_.check_known(first, x.rows());
 }
 

@@ -3,15 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "network_rows.hpp"
 #include "scorefield/base/check.hpp"
 #include "scorefield/process/precondition.hpp"
 
 namespace scorefield {
-namespace {
-
-const auto& at(const auto& maps, Index row) { return maps[maps.size() == 1 ? 0 : static_cast<std::size_t>(row)]; }
-
-}  // namespace
 
 NetworkDenoiser::NetworkDenoiser(std::shared_ptr<const Inference> inference, std::shared_ptr<const Schedule> schedule,
                                  Prediction prediction, const Conditions& conditions, Index start, Poll poll,
@@ -19,10 +15,7 @@ NetworkDenoiser::NetworkDenoiser(std::shared_ptr<const Inference> inference, std
     : inference_(std::move(inference)),
       schedule_(std::move(schedule)),
       prediction_(prediction),
-      labels_(conditions.labels.begin(), conditions.labels.end()),
-      values_(conditions.values),
-      text_ids_(conditions.text_ids),
-      start_(start),
+      conditions_(inference_->plan(), conditions, start),
       dimension_(NetworkInputs(inference_->plan(), 1).x().cols()),
       variance_channels_(variance_channels),
       poll_(std::move(poll)) {
@@ -34,7 +27,6 @@ NetworkDenoiser::NetworkDenoiser(std::shared_ptr<const Inference> inference, std
           dimension_, " numbers and puts out ", out);
   require(variance_channels >= 0 && (variance_channels == 0 || dimension_ % variance_channels == 0),
           "variance_channels must be those of x, got ", variance_channels);
-  if (conditioned() > 0) check(inference_->plan(), this->conditions(), conditioned());
 }
 
 void NetworkDenoiser::denoise(In<double> x, Levels t, Index first, Out<double> x0) const {
@@ -72,11 +64,7 @@ void NetworkDenoiser::pullbacks(In<double> x, Levels t, Index first, In<double> 
       x0.row(begin + r) = m.a * x.row(begin + r) + m.b * part(y.row(r), 0);
     }
     Matrix<float> dy = Matrix<float>::Zero(rows, y.cols()), dinput(rows, dimension_);
-    std::vector<OutMap<float>> dinputs;
-    for (const nn::Input& input : inference_->plan().inputs) {
-      const bool is_x = input.name == "x";
-      dinputs.emplace_back(is_x ? dinput.data() : nullptr, is_x ? rows : 0, is_x ? dimension_ : 0);
-    }
+    std::vector<OutMap<float>> dinputs = only_x(inference_->plan(), dinput);
     for (Index column = 0; column < dx0.cols(); column += dimension_) {
       for (Index r = 0; r < rows; ++r) {
         const double b = at(map, begin + r).b;
@@ -120,11 +108,7 @@ Inputs<float> NetworkDenoiser::fill(NetworkInputs& inputs, In<double> x, const s
     const Map& m = at(map, begin + r);
     inputs.x().row(r) = (m.c_in * x.row(begin + r)).cast<float>();
     inputs.set_time(r, m.c_noise);
-    if (conditioned() > 0) {
-      inputs.set_condition(r, conditions(), global + r - start_);
-    } else {
-      inputs.drop_condition(r);
-    }
+    conditions_.set(inputs, r, global + r);
   }
   return inputs.first(rows);
 }
@@ -163,23 +147,8 @@ std::vector<NetworkDenoiser::Map> NetworkDenoiser::maps(Levels t,
 }
 
 void NetworkDenoiser::check_rows(In<double> x, Levels t, Index first) const {
-  require(x.cols() == dimension_, "the network takes ", dimension_, " features but x has shape (", x.rows(), ", ",
-          x.cols(), ")");
-  require(t.size() == 1 || static_cast<Index>(t.size()) == x.rows(), "got ", t.size(), " times for ", x.rows(),
-          " rows");
-  const Index n = conditioned();
-  require(n == 0 || (first >= start_ && first + x.rows() <= start_ + n), "conditions are known for samples ", start_,
-          "..", start_ + n - 1, ", asked for ", first, "..", first + x.rows() - 1);
-}
-
-Conditions NetworkDenoiser::conditions() const {
-  return {labels_,
-          {values_.data(), values_.rows(), values_.cols()},
-          {text_ids_.data(), text_ids_.rows(), text_ids_.cols()}};
-}
-
-Index NetworkDenoiser::conditioned() const {
-  return std::max({static_cast<Index>(labels_.size()), values_.rows(), text_ids_.rows()});
+  require_rows(x, t, dimension_);
+  conditions_.check_known(first, x.rows());
 }
 
 }  // namespace scorefield

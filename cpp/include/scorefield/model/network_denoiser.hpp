@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "scorefield/base/interrupt.hpp"
+#include "scorefield/model/bound_conditions.hpp"
 #include "scorefield/model/inference.hpp"
 #include "scorefield/process/denoiser.hpp"
 #include "scorefield/process/prediction.hpp"
@@ -20,7 +21,7 @@ class NetworkDenoiser final : public SmoothDenoiser {
                   Index variance_channels = 0);
 
   Index dimension() const override { return dimension_; }
-  bool knows_samples() const override { return conditioned() > 0; }
+  bool knows_samples() const override { return conditions_.any(); }
   void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override;
   /// Where variance_channels, those of x, are given: the network puts out as many more for the share, (y + 1) / 2.
   void denoise_with_variance(In<double> x, Levels t, Index first, Out<double> x0, Out<double> share) const override;
@@ -47,15 +48,12 @@ class NetworkDenoiser final : public SmoothDenoiser {
   Index place(Index e, Index half) const;
   RowVector<double> part(In<float> y, Index half) const;  // y: (1, out)
   void check_rows(In<double> x, Levels t, Index first) const;
-  Conditions conditions() const;
-  Index conditioned() const;  // samples that have conditions; 0: all are without
 
   std::shared_ptr<const Inference> inference_;
   std::shared_ptr<const Schedule> schedule_;
   Prediction prediction_;
-  std::vector<std::int64_t> labels_;
-  Matrix<float> values_, text_ids_;
-  Index start_, dimension_, variance_channels_;
+  BoundConditions conditions_;
+  Index dimension_, variance_channels_;
   Poll poll_;
 };
 
