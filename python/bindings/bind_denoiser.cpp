@@ -1,4 +1,5 @@
 #include "common.hpp"
+#include "levels.hpp"
 #include "scorefield/base/check.hpp"
 #include "scorefield/model/guidance.hpp"
 #include "scorefield/process/clip.hpp"
@@ -6,19 +7,11 @@
 #include "scorefield/process/exact_denoiser.hpp"
 #include "scorefield/process/prediction.hpp"
 #include "scorefield/process/retimed.hpp"
-#include "scorefield/schedule/schedule.hpp"
 
 namespace scorefield::bindings {
 namespace {
 
 using Doubles = Array<double>;
-
-/// The levels of t, computed on this thread: a schedule written in Python takes the lock for itself.
-std::vector<Level> levels(const Schedule& schedule, const Doubles& t) {
-  std::vector<Level> out;
-  for (py::ssize_t i = 0; i < t.size(); ++i) out.push_back(schedule.at(t.data()[i]));
-  return out;
-}
 
 RowVector<double> row(const Doubles& a) { return Eigen::Map<const RowVector<double>>(a.data(), a.size()); }
 

@@ -1,4 +1,5 @@
 #include "common.hpp"
+#include "levels.hpp"
 #include "scorefield/base/check.hpp"
 #include "scorefield/likelihood/bound.hpp"
 #include "scorefield/likelihood/dequantise.hpp"
@@ -8,12 +9,6 @@ namespace scorefield::bindings {
 namespace {
 
 using Doubles = Array<double>;
-
-std::vector<Level> levels(const Schedule& schedule, const Doubles& t) {
-  std::vector<Level> out;
-  for (py::ssize_t i = 0; i < t.size(); ++i) out.push_back(schedule.at(t.data()[i]));
-  return out;
-}
 
 Doubles column(const Eigen::VectorXd& v) {
   Doubles out = fresh<double>({v.size()});

@@ -1,6 +1,7 @@
 #include <optional>
 
 #include "common.hpp"
+#include "levels.hpp"
 #include "scorefield/process/forward.hpp"
 #include "scorefield/process/precondition.hpp"
 #include "scorefield/process/prediction.hpp"
@@ -11,12 +12,6 @@ namespace scorefield::bindings {
 namespace {
 
 using Times1D = Array<double>;
-
-std::vector<Level> levels(const Schedule& schedule, const Times1D& t) {
-  std::vector<Level> out;
-  for (Index i = 0; i < t.size(); ++i) out.push_back(schedule.at(t.data()[i]));
-  return out;
-}
 
 template <class S>
 Array<S> like(const Array<S>& a) {

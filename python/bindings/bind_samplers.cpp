@@ -1,4 +1,4 @@
-#include "common.hpp"
+#include "bind_sampler.hpp"
 #include "scorefield/sample/ancestral.hpp"
 #include "scorefield/sample/ddim.hpp"
 #include "scorefield/sample/ddim_inversion.hpp"
@@ -15,14 +15,6 @@
 #include "scorefield/sample/uni_pc.hpp"
 
 namespace scorefield::bindings {
-namespace {
-
-template <class S, class... Args, class... Extra>
-void bind(py::module_& m, const char* name, const Extra&... extra) {
-  py::class_<S, Sampler, std::shared_ptr<S>>(m, name).def(py::init<Args...>(), extra...);
-}
-
-}  // namespace
 
 /// The samplers, a line each.
 void register_samplers(py::module_& m) {
@@ -30,15 +22,16 @@ void register_samplers(py::module_& m) {
       .value("beta_tilde", Variance::beta_tilde)
       .value("beta", Variance::beta)
       .value("learned", Variance::learned);
-  bind<Ancestral, Variance>(m, "Ancestral", py::arg("variance"));
-  bind<Ddim, double, std::optional<double>>(m, "Ddim", py::arg("eta"), py::arg("clip"));
-  bind<DdimInversion>(m, "DdimInversion");
+  bind_sampler<Ancestral, Variance>(m, "Ancestral", py::arg("variance"));
+  bind_sampler<Ddim, double, std::optional<double>>(m, "Ddim", py::arg("eta"), py::arg("clip"));
+  bind_sampler<DdimInversion>(m, "DdimInversion");
   py::enum_<DeisVariable>(m, "DeisVariable").value("t", DeisVariable::t).value("log_rho", DeisVariable::log_rho);
-  bind<Deis, int, DeisVariable, int>(m, "Deis", py::arg("order"), py::arg("variable"), py::arg("lower_order_final"));
-  bind<Dpm2, bool>(m, "Dpm2", py::arg("ancestral"));
+  bind_sampler<Deis, int, DeisVariable, int>(m, "Deis", py::arg("order"), py::arg("variable"),
+                                             py::arg("lower_order_final"));
+  bind_sampler<Dpm2, bool>(m, "Dpm2", py::arg("ancestral"));
   py::enum_<Predicts>(m, "Predicts").value("data", Predicts::data).value("noise", Predicts::noise);
-  bind<DpmSolver, int, Predicts>(m, "DpmSolver", py::arg("order"), py::arg("predicts"));
-  bind<DpmSolverAncestral>(m, "DpmSolverAncestral");
+  bind_sampler<DpmSolver, int, Predicts>(m, "DpmSolver", py::arg("order"), py::arg("predicts"));
+  bind_sampler<DpmSolverAncestral>(m, "DpmSolverAncestral");
   py::class_<DpmSolverPp, Sampler, std::shared_ptr<DpmSolverPp>>(m, "DpmSolverPp")
       .def(py::init([](int order, Predicts predicts, bool heun, bool half_D2, int lower_order_final, bool stochastic) {
              return std::make_shared<DpmSolverPp>(order,
@@ -51,20 +44,20 @@ void register_samplers(py::module_& m) {
         return std::make_shared<Heun>(Churn{amount, low, high, noise});
       }),
       py::arg("S_churn"), py::arg("S_tmin"), py::arg("S_tmax"), py::arg("S_noise"));
-  bind<Lms, int, bool>(m, "Lms", py::arg("order"), py::arg("extrapolates_to_zero"));
+  bind_sampler<Lms, int, bool>(m, "Lms", py::arg("order"), py::arg("extrapolates_to_zero"));
   py::enum_<Pndm::Start>(m, "PndmStart")
       .value("runge_kutta", Pndm::Start::runge_kutta)
       .value("heun", Pndm::Start::heun);
-  bind<Pndm, Pndm::Start, bool>(m, "Pndm", py::arg("start"), py::arg("extrapolates_to_zero"));
+  bind_sampler<Pndm, Pndm::Start, bool>(m, "Pndm", py::arg("start"), py::arg("extrapolates_to_zero"));
   py::enum_<FlowForm>(m, "FlowForm").value("angle", FlowForm::angle).value("time", FlowForm::time);
   py::class_<ProbabilityFlow, Sampler, std::shared_ptr<ProbabilityFlow>>(m, "ProbabilityFlow")
       .def(py::init([](double rtol, double atol, FlowForm form) {
              return std::make_shared<ProbabilityFlow>(OdeTolerance{rtol, atol}, form, signal_poll());
            }),
            py::arg("rtol"), py::arg("atol"), py::arg("form"));
-  bind<Renoise>(m, "Renoise");
+  bind_sampler<Renoise>(m, "Renoise");
   py::enum_<UniPc::B>(m, "UniPcB").value("bh1", UniPc::B::h).value("bh2", UniPc::B::e_h);
-  bind<UniPc, int, UniPc::B, int>(m, "UniPc", py::arg("order"), py::arg("B"), py::arg("lower_order_final"));
+  bind_sampler<UniPc, int, UniPc::B, int>(m, "UniPc", py::arg("order"), py::arg("B"), py::arg("lower_order_final"));
 }
 
 }  // namespace scorefield::bindings

@@ -1,4 +1,4 @@
-#include "common.hpp"
+#include "bind_sampler.hpp"
 #include "scorefield/sample/annealed_langevin.hpp"
 #include "scorefield/sample/euler_maruyama.hpp"
 #include "scorefield/sample/langevin.hpp"
@@ -6,25 +6,17 @@
 #include "scorefield/sample/restart.hpp"
 
 namespace scorefield::bindings {
-namespace {
-
-template <class S, class... Args, class... Extra>
-void bind(py::module_& m, const char* name, const Extra&... extra) {
-  py::class_<S, Sampler, std::shared_ptr<S>>(m, name).def(py::init<Args...>(), extra...);
-}
-
-}  // namespace
 
 /// The samplers that draw noise in every step, and the grid of restarts.
 void register_stochastic_samplers(py::module_& m) {
-  bind<EulerMaruyama, double>(m, "EulerMaruyama", py::arg("eta"));
+  bind_sampler<EulerMaruyama, double>(m, "EulerMaruyama", py::arg("eta"));
   py::enum_<Predictor>(m, "Predictor")
       .value("reverse_diffusion", Predictor::reverse_diffusion)
       .value("ancestral", Predictor::ancestral);
-  bind<PredictorCorrector, Predictor, int, double>(m, "PredictorCorrector", py::arg("predictor"),
-                                                   py::arg("corrector_steps"), py::arg("snr"));
-  bind<AnnealedLangevin, double, int>(m, "AnnealedLangevin", py::arg("step_size"), py::arg("inner"));
-  bind<Langevin, double, bool>(m, "Langevin", py::arg("step_size"), py::arg("metropolis"));
+  bind_sampler<PredictorCorrector, Predictor, int, double>(m, "PredictorCorrector", py::arg("predictor"),
+                                                           py::arg("corrector_steps"), py::arg("snr"));
+  bind_sampler<AnnealedLangevin, double, int>(m, "AnnealedLangevin", py::arg("step_size"), py::arg("inner"));
+  bind_sampler<Langevin, double, bool>(m, "Langevin", py::arg("step_size"), py::arg("metropolis"));
   m.def(
       "restarted",
       [](const Schedule& schedule, const std::vector<double>& times, Index K, Index steps, double t_min, double t_max) {
