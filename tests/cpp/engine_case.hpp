@@ -49,6 +49,21 @@ struct EngineCase {
   }
 };
 
+/// The inputs of a case as numbers S. `in` looks at `values`, so a copy would not do.
+template <class S>
+struct CaseInputs {
+  std::vector<Matrix<S>> values;
+  Inputs<S> in;
+
+  explicit CaseInputs(const EngineCase& c) {
+    for (const auto& x : c.inputs) values.push_back(x.template cast<S>());
+    for (const auto& x : values) in.values.emplace_back(x.data(), x.rows(), x.cols());
+    in.dropout = c.dropout;
+  }
+  CaseInputs(const CaseInputs&) = delete;
+  CaseInputs& operator=(const CaseInputs&) = delete;
+};
+
 template <class S>
 struct EngineResult {
   Matrix<S> y;
@@ -60,26 +75,22 @@ struct EngineResult {
 template <class S>
 EngineResult<S> run(const Engine<S>& engine, const EngineCase& c, bool with_dinputs = true) {
   std::vector<S> theta(c.theta.begin(), c.theta.end());
-  std::vector<Matrix<S>> inputs;
-  for (const auto& x : c.inputs) inputs.push_back(x.template cast<S>());
-  Inputs<S> in;
-  for (const auto& x : inputs) in.values.emplace_back(x.data(), x.rows(), x.cols());
-  in.dropout = c.dropout;
+  const CaseInputs<S> inputs(c);
   EngineResult<S> r;
   const auto weights = engine.weights();
   engine.load(theta.data(), *weights);
   const auto tape = engine.tape(c.n, Engine<S>::Use::training);
   r.y.resize(c.n, c.dy.cols());
-  engine.forward(*weights, in, *tape, r.y);
+  engine.forward(*weights, inputs.in, *tape, r.y);
   std::vector<OutMap<S>> maps;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
+  for (std::size_t i = 0; i < inputs.values.size(); ++i) {
     const std::string& name = c.plan->inputs[i].name;
     const bool wanted = with_dinputs && name != "label" && name != "text_ids";
-    r.dinputs.push_back(wanted ? inputs[i] : Matrix<S>());
+    r.dinputs.push_back(wanted ? inputs.values[i] : Matrix<S>());
   }
   for (auto& d : r.dinputs) maps.emplace_back(d.data(), d.rows(), d.cols());
   std::vector<S> row(static_cast<std::size_t>(engine.row_size()), S(0));
-  engine.backward(*weights, in, *tape, c.dy.template cast<S>(), row.data(), maps);
+  engine.backward(*weights, inputs.in, *tape, c.dy.template cast<S>(), row.data(), maps);
   r.dtheta.resize(theta.size());
   engine.collect(row.data(), r.dtheta.data());
   return r;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "refusal.hpp"
 #include "scorefield/schedule/betas.hpp"
 #include "scorefield/schedule/custom.hpp"
 #include "scorefield/schedule/discrete_ve.hpp"
@@ -69,17 +70,6 @@ inline std::vector<double> inner_times(const Schedule& schedule, int n = 41) {
     out.push_back(schedule.t_min() + (schedule.t_max() - schedule.t_min()) * std::pow((i + 0.0) / (n + 1), 1.5));
   }
   return out;
-}
-
-/// The message of the std::invalid_argument that f throws; empty if it throws none.
-template <class F>
-std::string refusal(const F& f) {
-  try {
-    f();
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "";
 }
 
 }  // namespace scorefield

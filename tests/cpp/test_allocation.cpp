@@ -30,18 +30,15 @@ TEST(FastEngine, APassAllocatesNothing) {
   for (const bool winograd : {true, false}) {
     const FastEngine engine(c.plan, {.winograd = winograd, .chunk = 2});
     std::vector<float> theta(c.theta.begin(), c.theta.end()), row(static_cast<std::size_t>(engine.row_size()));
-    std::vector<Matrix<float>> inputs;
-    Inputs<float> in;
-    for (const auto& x : c.inputs) inputs.push_back(x.cast<float>());
-    for (const auto& x : inputs) in.values.emplace_back(x.data(), x.rows(), x.cols());
+    const testing::CaseInputs<float> inputs(c);
     const auto weights = engine.weights();
     engine.load(theta.data(), *weights);
     const auto tape = engine.tape(5, Engine<float>::Use::training);
     Matrix<float> y(5, 196), dy = c.dy.cast<float>();
     const long before = allocations;
-    engine.forward(*weights, in, *tape, y);
+    engine.forward(*weights, inputs.in, *tape, y);
     EXPECT_EQ(allocations, before) << "forward, winograd " << winograd;
-    engine.backward(*weights, in, *tape, dy, row.data(), {});
+    engine.backward(*weights, inputs.in, *tape, dy, row.data(), {});
     EXPECT_EQ(allocations, before) << "backward, winograd " << winograd;
   }
 }

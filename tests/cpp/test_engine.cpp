@@ -1,9 +1,8 @@
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "random_plan.hpp"
 #include "reference_bench.hpp"
+#include "refusal.hpp"
 #include "scorefield/engine/make_engine.hpp"
 
 namespace scorefield::testing {
@@ -63,15 +62,6 @@ TEST(ReferenceEngine, NanInOneSampleStaysInThatSample) {
   b.forward();
   EXPECT_TRUE(b.y.row(1).array().isNaN().any());
   EXPECT_TRUE(b.y.row(0).allFinite() && b.y.row(2).allFinite());
-}
-
-std::string refusal(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "accepted";
 }
 
 TEST(ReferenceEngine, RefusesWhatDoesNotFit) {

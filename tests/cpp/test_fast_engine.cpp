@@ -12,6 +12,7 @@
 namespace scorefield {
 namespace {
 
+using testing::CaseInputs;
 using testing::EngineCase;
 using testing::expect_agree;
 using testing::run;
@@ -112,10 +113,7 @@ TEST(FastEngine, SameBitsForAnyNumberOfThreadsAndAnySplitOfInference) {
   const EngineCase c = small_unet(13);
   const FastEngine engine(c.plan, {});
   std::vector<float> theta(c.theta.begin(), c.theta.end());
-  std::vector<Matrix<float>> inputs;
-  Inputs<float> in;
-  for (const auto& x : c.inputs) inputs.push_back(x.cast<float>());
-  for (const auto& x : inputs) in.values.emplace_back(x.data(), x.rows(), x.cols());
+  const CaseInputs<float> inputs(c);
   const auto weights = engine.weights();
   engine.load(theta.data(), *weights);
   const Loss<float> loss = [&](Index, In<float> y, Out<float> dy) {
@@ -127,13 +125,13 @@ TEST(FastEngine, SameBitsForAnyNumberOfThreadsAndAnySplitOfInference) {
   for (const Index cap : {1, 2, 3}) {
     set_thread_cap(cap);
     GradientWorkspace<float> work;
-    gradient<float>(engine, *weights, in, {13, 4}, loss, work, dtheta.data());
+    gradient<float>(engine, *weights, inputs.in, {13, 4}, loss, work, dtheta.data());
     if (cap == 1) truth = dtheta;
     EXPECT_TRUE(dtheta == truth) << cap;
     for (const Index rows : {1, 2, 5, 13}) {
       std::vector<std::unique_ptr<Tape>> tapes;
       for (Index i = 0; i < cap; ++i) tapes.push_back(engine.tape(rows, Engine<float>::Use::inference));
-      infer<float>(engine, *weights, in, tapes, y);
+      infer<float>(engine, *weights, inputs.in, tapes, y);
       if (cap == 1 && rows == 1) one = y;
       EXPECT_TRUE(y == one) << cap << " " << rows;
     }
@@ -149,16 +147,13 @@ TEST(FastEngine, ATapeHoldsFewerSamplesToo) {
   std::vector<float> theta(c.theta.begin(), c.theta.end());
   const auto weights = engine.weights();
   engine.load(theta.data(), *weights);
-  std::vector<Matrix<float>> inputs;
-  Inputs<float> in;
-  for (const auto& x : c.inputs) inputs.push_back(x.cast<float>());
-  for (const auto& x : inputs) in.values.emplace_back(x.data(), x.rows(), x.cols());
+  const CaseInputs<float> inputs(c);
   for (const auto use : {Engine<float>::Use::training, Engine<float>::Use::inference}) {
     for (const Index capacity : {5, 11, 19}) {
       const auto tape = engine.tape(capacity, use);
       for (Index n = 1; n <= capacity; ++n) {
         Matrix<float> y(n, 64);
-        engine.forward(*weights, in.rows(0, n), *tape, y);
+        engine.forward(*weights, inputs.in.rows(0, n), *tape, y);
         EXPECT_TRUE(y == truth.topRows(n)) << n << " of " << capacity;
       }
     }
@@ -173,14 +168,11 @@ TEST(FastEngine, InputGradientsWithoutParameterGradients) {
   const auto weights = engine.weights();
   engine.load(theta.data(), *weights);
   const auto tape = engine.tape(3, Engine<float>::Use::training);
-  std::vector<Matrix<float>> inputs;
-  Inputs<float> in;
-  for (const auto& x : c.inputs) inputs.push_back(x.cast<float>());
-  for (const auto& x : inputs) in.values.emplace_back(x.data(), x.rows(), x.cols());
+  const CaseInputs<float> inputs(c);
   Matrix<float> y(3, 64), dx(3, 64);
-  engine.forward(*weights, in, *tape, y);
+  engine.forward(*weights, inputs.in, *tape, y);
   std::vector<OutMap<float>> maps{{dx.data(), 3, 64}, {nullptr, 0, 0}, {nullptr, 0, 0}};
-  engine.backward(*weights, in, *tape, c.dy.cast<float>(), nullptr, maps);
+  engine.backward(*weights, inputs.in, *tape, c.dy.cast<float>(), nullptr, maps);
   EXPECT_TRUE(dx == truth.dinputs[0]);
 }
 
