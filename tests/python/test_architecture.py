@@ -199,7 +199,8 @@ def public_things():
 def public_methods():
     for key, thing in public_things():
         if inspect.isclass(thing) and not issubclass(thing, Exception):
-            for attribute, member in vars(thing).items():
+            for attribute in dir(thing):
+                member = inspect.getattr_static(thing, attribute)
                 if not attribute.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
                     yield f"{key}.{attribute}", member
 
