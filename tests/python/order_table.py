@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from sampler_cases import TRUTH
 
 import scorefield as sf
 from scorefield.samplers import DDIM, DEIS, DPM2, LMS, PNDM, DPMSolver, DPMSolverPP, Heun, UniPC
@@ -62,7 +63,7 @@ class Wavy(sf.grids.Grid):
 def modes(dimension):
     """Three modes: those of the stories in the plane, others in more dimensions."""
     if dimension == 2:
-        return sf.GaussianMixture([[-2, 0], [1.5, 1.5], [1, -2]], stds=[0.3, 0.5, 0.4], weights=[0.5, 0.3, 0.2])
+        return TRUTH
     k, j = np.arange(3)[:, None], np.arange(dimension)
     return sf.GaussianMixture(np.sin((k + 1) * j + 2 * k + 1), stds=[0.6, 0.7, 0.8], weights=[0.5, 0.3, 0.2])
 

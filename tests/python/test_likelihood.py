@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from sampler_cases import TRUTH
 
 import scorefield as sf
 from scorefield import _core
 from scorefield.conditions import Condition
 from scorefield.likelihood import Bound
 
-TRUTH = sf.GaussianMixture([[-2, 0], [1.5, 1.5], [1, -2]], stds=[0.3, 0.5, 0.4], weights=[0.5, 0.3, 0.2])
 POINTS = TRUTH.sample(64, seed=1).astype(np.float64)
 SDES = [sf.schedules.VP(), sf.schedules.SubVP(), sf.schedules.VE(0.01, 500)]
 

@@ -4,12 +4,11 @@ import pickle
 
 import numpy as np
 import pytest
+from sampler_cases import TRUTH
 
 import scorefield as sf
 from scorefield.samplers import ProbabilityFlow
 from scorefield.testing import check_sampler
-
-TRUTH = sf.GaussianMixture([[-2, 0], [1.5, 1.5], [1, -2]], stds=[0.3, 0.5, 0.4], weights=[0.5, 0.3, 0.2])
 
 
 @pytest.mark.parametrize("form", ["angle", "time"])

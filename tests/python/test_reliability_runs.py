@@ -408,28 +408,38 @@ def test_models_leave_nothing_behind(cycles):
     assert sys.getrefcount(X) == references
 
 
-@pytest.mark.slow
-def test_a_notebook_kernel_is_interrupted_and_goes_on():
+@contextlib.contextmanager
+def notebook_kernel():
+    """Give run(code, interrupt_after=None) -> what the code prints in a kernel of its own."""
     manager_of = pytest.importorskip("jupyter_client.manager")
     manager, client = manager_of.start_new_kernel(kernel_name="python3")
+
+    def run(code, interrupt_after=None):
+        printed, done = [], client.execute(textwrap.dedent(code))
+        deadline = time.monotonic() + 60
+        if interrupt_after is not None:
+            time.sleep(interrupt_after)
+            manager.interrupt_kernel()
+        while time.monotonic() < deadline:
+            message = client.get_iopub_msg(timeout=60)
+            if message["parent_header"].get("msg_id") != done:
+                continue
+            if message["msg_type"] == "stream":
+                printed.append(message["content"]["text"])
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                return "".join(printed)
+        raise AssertionError("the kernel did not answer")
+
     try:
+        yield run
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
-        def run(code, interrupt_after=None):
-            printed, done = [], client.execute(textwrap.dedent(code))
-            deadline = time.monotonic() + 60
-            if interrupt_after is not None:
-                time.sleep(interrupt_after)
-                manager.interrupt_kernel()
-            while time.monotonic() < deadline:
-                message = client.get_iopub_msg(timeout=60)
-                if message["parent_header"].get("msg_id") != done:
-                    continue
-                if message["msg_type"] == "stream":
-                    printed.append(message["content"]["text"])
-                if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-                    return "".join(printed)
-            raise AssertionError("the kernel did not answer")
 
+@pytest.mark.slow
+def test_a_notebook_kernel_is_interrupted_and_goes_on():
+    with notebook_kernel() as run:
         run("""
             import time, numpy as np, scorefield as sf
             x = np.random.default_rng(0).normal(size=(256, 8, 8, 1)).astype(np.float32)
@@ -449,6 +459,3 @@ def test_a_notebook_kernel_is_interrupted_and_goes_on():
             print(stopped > 2, further, model.sample(2, steps=2).shape)
         """)
         assert out.strip() == "True 1 (2, 8, 8, 1)"
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)

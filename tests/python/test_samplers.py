@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampler_cases import TRUTH, Midpoint
 
 import scorefield as sf
 from scorefield.samplers import (
@@ -67,24 +68,6 @@ ALL = [
     UniPC(3),
     UniPC(2, "bh1", lower_order_final=1),
 ]
-
-
-def three():
-    return sf.GaussianMixture([[-2, 0], [1.5, 1.5], [1, -2]], stds=[0.3, 0.5, 0.4], weights=[0.5, 0.3, 0.2])
-
-
-class Midpoint(sf.Sampler):
-    """Explicit midpoint rule for du/dn = (u - x0_hat)/n, with u = x/alpha and n = sigma/alpha."""
-
-    order, calls, stochastic = 2, 2, False
-
-    def step(self, k):
-        n, n_s = k.t.sigma / k.t.alpha, k.s.sigma / k.s.alpha
-        u = k.x / k.t.alpha
-        mid = k.schedule.at(k.schedule.time_of(log_snr=-2 * np.log((n + n_s) / 2)))
-        u_mid = u + ((n + n_s) / 2 - n) * (u - k.x0) / n
-        slope = (u_mid - k.denoise(mid.alpha * u_mid, mid.t)) / ((n + n_s) / 2)
-        return k.s.alpha * (u + (n_s - n) * slope)
 
 
 class TwoStep(sf.Sampler):
@@ -158,7 +141,7 @@ def test_the_law_suite_finds_what_is_wrong(what, law):
 
 
 def test_a_sampler_in_python_gives_what_the_core_gives():
-    exact = three().denoiser(sf.schedules.VP())
+    exact = TRUTH.denoiser(sf.schedules.VP())
     x_T = sf.normal((50, 2), seed=1, dtype=np.float64)
     for own, core in ((TwoStep(), DPMSolverPP(2)), (OwnAncestral(), DDIM(1.0))):
         a, b = (exact.sample(x_T=x_T, sampler=s, steps=20, grid="log_snr") for s in (own, core))
@@ -191,7 +174,7 @@ def test_samplers_see_the_shape_of_a_sample_and_forget_the_step():
 
 
 def test_ddim_at_eta_one_the_ancestral_and_the_euler_ancestral_sampler_are_one():
-    exact = three().denoiser(sf.schedules.Linear(1000))
+    exact = TRUTH.denoiser(sf.schedules.Linear(1000))
     same = [exact.sample(100, sampler=s, steps=50, seed=3) for s in (DDIM(1.0), Ancestral(), EulerAncestral())]
     assert np.allclose(same, same[0], atol=1e-5)
     assert Euler() == DDIM(0.0)
@@ -212,7 +195,7 @@ def test_one_ancestral_step_has_the_posterior_of_the_schedule(t, back, seed):
 
 def test_few_steps_favour_ddim():
     """Story 06: the sorted projections on 32 directions, a sliced Wasserstein distance, at 10 steps."""
-    truth = three()
+    truth = TRUTH
     exact, target = truth.denoiser(sf.schedules.Linear(1000)), truth.sample(20_000, seed=9)
     directions = np.stack([np.cos(a := np.linspace(0, np.pi, 32, endpoint=False)), np.sin(a)])
 
@@ -225,7 +208,7 @@ def test_few_steps_favour_ddim():
 
 def test_every_sampler_finds_the_mixture():
     """Weights and mean of 20 000 draws: 5 standard errors, and what the steps leave (Renoise is for few)."""
-    truth, n = three(), 20_000
+    truth, n = TRUTH, 20_000
     exact, mean = truth.denoiser(sf.schedules.VP()), truth.weights @ truth.means
     for sampler, steps in (
         (Ancestral(), 200),
@@ -256,7 +239,7 @@ def test_every_sampler_finds_the_mixture():
     ids=lambda schedule: type(schedule).__name__,
 )
 def test_every_schedule_carries_every_sampler(schedule):
-    truth = three()
+    truth = TRUTH
     exact = truth.denoiser(schedule)
     for sampler in (DPMSolverPP(2), DPMSolverPP(3), DDIM(), Ancestral(), Heun()):
         x = exact.sample(4000, sampler=sampler, steps=100)
@@ -277,8 +260,8 @@ def test_samplers_are_constants():
     with pytest.raises(ValueError, match=r"order must be an integer in 1\.\.3"):
         DPMSolverPP(4)
     with pytest.raises(ValueError, match="needs a model with learn_variance"):
-        three().denoiser("vp").sample(1, sampler=Ancestral("learned"))
+        TRUTH.denoiser("vp").sample(1, sampler=Ancestral("learned"))
     with pytest.raises(ValueError, match="unknown sampler 'eulr'; did you mean 'euler'"):
-        three().denoiser("vp").sample(1, sampler="eulr")
+        TRUTH.denoiser("vp").sample(1, sampler="eulr")
     with pytest.raises(TypeError, match="sampler must be a Sampler"):
-        three().denoiser("vp").sample(1, sampler=3)
+        TRUTH.denoiser("vp").sample(1, sampler=3)

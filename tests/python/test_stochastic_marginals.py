@@ -5,11 +5,11 @@ The core holds mean, covariance and weights of every one of them to Monte-Carlo 
 
 import numpy as np
 import pytest
+from sampler_cases import TRUTH
 
 import scorefield as sf
 from scorefield import samplers as S  # noqa: N812
 
-TRUTH = sf.GaussianMixture([[-2, 0], [1.5, 1.5], [1, -2]], stds=[0.3, 0.5, 0.4], weights=[0.5, 0.3, 0.2])
 QUIET = {"progress": False}
 
 

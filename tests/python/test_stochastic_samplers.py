@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from sampler_cases import TRUTH
 
 import scorefield as sf
 from scorefield.samplers import AnnealedLangevin, EulerMaruyama, Heun, Langevin, PredictorCorrector, Restart
@@ -19,7 +20,6 @@ ALL = [
     Restart(K=4, t_min=0.1, t_max=1.0, steps=5),
     AnnealedLangevin(inner=5),
 ]
-TRUTH = sf.GaussianMixture([[-2, 0], [1.5, 1.5], [1, -2]], stds=[0.3, 0.5, 0.4], weights=[0.5, 0.3, 0.2])
 
 
 @pytest.mark.parametrize("sampler", ALL, ids=repr)

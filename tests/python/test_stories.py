@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
+from sampler_cases import TRUTH, Midpoint
 from schedule_cases import Quadratic
 
 import scorefield as sf
@@ -158,8 +159,6 @@ def test_a_pytorch_module_is_a_denoiser():
 
 # ---- DDPM and DDIM
 
-TRUTH = sf.GaussianMixture(means=[[-2, 0], [1.5, 1.5], [1, -2]], stds=[0.3, 0.5, 0.4], weights=[0.5, 0.3, 0.2])
-
 
 def test_few_steps_want_ddim_and_three_samplers_are_one():
     """Sliced Wasserstein to the exact mixture at 10 steps: 0.14 for DDIM, 0.19 for eta = 1."""
@@ -253,37 +252,53 @@ def test_models_of_eps_x0_and_v_agree(size):
 # ---- training that survives
 
 
-@pytest.mark.parametrize(
+SIZES = pytest.mark.parametrize(
     ("widths", "scale"), [((8, 8), 10), pytest.param((32, 64), 1, marks=LONG)], ids=["short", "long"]
 )
+
+
+def new_digits(widths):
+    return sf.Diffusion(sf.UNet(DIGITS, widths=widths, seed=0), sf.schedules.Cosine(1000), prediction="v")
+
+
+@SIZES
 def test_training_that_survives(tmp_path, widths, scale):
     """Stopped at 350 of 600 (short: tenths), gone on from the folder in a new object: every weight is the same."""
     x, _ = sf.datasets.digits("train")
-    test, _ = sf.datasets.digits("test")
-    new = lambda: sf.Diffusion(sf.UNet(DIGITS, widths=widths, seed=0), sf.schedules.Cosine(1000), prediction="v")  # noqa: E731
     stop, end, every = 350 // scale, 600 // scale, 50 // scale
-
-    whole = new().fit(x, steps=end, seed=0, **QUIET)
+    whole = new_digits(widths).fit(x, steps=end, seed=0, **QUIET)
     run = sf.Run(tmp_path / "digits", every=100 // scale, keep=3)
-    new().fit(x, steps=end, seed=0, run=run, every=every, callback=lambda event: event.step == stop, **QUIET)
+    new_digits(widths).fit(
+        x, steps=end, seed=0, run=run, every=every, callback=lambda event: event.step == stop, **QUIET
+    )
     assert run.steps()[-1] == stop
     resumed = sf.load(tmp_path / "digits").fit(x, steps=end, seed=0, run=run, **QUIET)
     assert resumed.step == end
     assert np.array_equal(resumed.net.theta, whole.net.theta)
     assert np.array_equal(resumed.sample(4, steps=10, seed=1), whole.sample(4, steps=10, seed=1))
     assert len(run.steps()) == 3
-    parts = new().fit(x, steps=end // 3, seed=0, **QUIET).fit(x, steps=end - end // 3, seed=0, **QUIET)
+    parts = new_digits(widths).fit(x, steps=end // 3, seed=0, **QUIET).fit(x, steps=end - end // 3, seed=0, **QUIET)
     assert np.array_equal(parts.net.theta, whole.net.theta)
 
-    model = new()
+
+@SIZES
+def test_an_interrupted_training_leaves_a_model_that_samples(widths, scale):
+    x, _ = sf.datasets.digits("train")
+    model = new_digits(widths)
     threading.Timer(1.0, _thread.interrupt_main).start()
     with pytest.raises(KeyboardInterrupt):
         model.fit(x, steps=1_000_000, **QUIET)
     assert model.step > 0
     assert np.isfinite(model.sample(4, steps=10)).all()
 
+
+@SIZES
+def test_training_that_is_watched_and_goes_back_from_nonsense(widths, scale):
+    """Stopped by the loss on held-out digits; then neither a NaN among the data nor a mad rate spoils the model."""
+    x, _ = sf.datasets.digits("train")
+    test, _ = sf.datasets.digits("test")
     _, ax = matplotlib.pyplot.subplots()
-    best, model = np.inf, new()
+    best, model = np.inf, new_digits(widths)
     for event in model.fit_iter(
         x, steps=3000 // scale // scale, lr=2e-3, validation=test, every=100 // scale, seed=0, **QUIET
     ):
@@ -306,20 +321,6 @@ def test_training_that_survives(tmp_path, widths, scale):
 
 
 # ---- samplers, schedules and losses of one's own
-
-
-class Midpoint(sf.Sampler):
-    """Explicit midpoint rule for du/dn = (u - x0_hat)/n, with u = x/alpha and n = sigma/alpha."""
-
-    order, calls, stochastic = 2, 2, False
-
-    def step(self, k):
-        n, n_s = k.t.sigma / k.t.alpha, k.s.sigma / k.s.alpha
-        u = k.x / k.t.alpha
-        mid = k.schedule.at(k.schedule.time_of(log_snr=-2 * np.log((n + n_s) / 2)))
-        u_mid = u + ((n + n_s) / 2 - n) * (u - k.x0) / n
-        slope = (u_mid - k.denoise(mid.alpha * u_mid, mid.t)) / ((n + n_s) / 2)
-        return k.s.alpha * (u + (n_s - n) * slope)
 
 
 class Huber(sf.Loss):

@@ -61,8 +61,13 @@ def test_a_folder_from_elsewhere(widths, steps, drawn, tmp_path, monkeypatch):
     assert np.array_equal(model.eps(x_t, t), before)
     assert np.array_equal(sf.diffusers.load("ddpm-threes").eps(x_t, t), only_threes.eps(x_t, t))
 
-    config = json.loads((tmp_path / "copy/unet/config.json").read_text())
+
+def test_a_folder_with_a_block_that_is_not_known_is_refused_by_its_name(tmp_path):
+    model = sf.Diffusion(sf.UNet((8, 8, 1), widths=(8, 8), depth=2), sf.schedules.Linear(1000))
+    sf.diffusers.save(model, tmp_path / "copy")
+    path = tmp_path / "copy/unet/config.json"
+    config = json.loads(path.read_text())
     config["down_block_types"] = ["AttnSkipDownBlock2D", "DownBlock2D"]
-    (tmp_path / "copy/unet/config.json").write_text(json.dumps(config))
+    path.write_text(json.dumps(config))
     with pytest.raises(sf.FormatError, match="AttnSkipDownBlock2D"):
-        sf.diffusers.load("copy")
+        sf.diffusers.load(tmp_path / "copy")
