@@ -5,28 +5,14 @@
 #include <cstring>
 #include <new>
 
-#include "../large_pages.hpp"
+#include "reserve.hpp"
 
 namespace scorefield::fast {
-namespace {
-
-#ifdef __linux__
-/// Whole zero pages; null if the system has none left.
-float* map_pages(std::size_t bytes) {
-  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED) return nullptr;
-  prefer_large_pages(p, bytes);
-  return static_cast<float*>(p);
-}
-constexpr std::size_t large = std::size_t{4} << 20;
-#endif
-
-}  // namespace
 
 void Floats::Free::operator()(float* p) const {
 #ifdef __linux__
   if (mapped > 0) {
-    munmap(p, mapped);
+    give_pages({p, mapped});
     return;
   }
 #endif
@@ -36,9 +22,10 @@ void Floats::Free::operator()(float* p) const {
 Floats::Floats(Index n) {
   const std::size_t bytes = (static_cast<std::size_t>(n) * sizeof(float) + 127) / 64 * 64;
 #ifdef __linux__
+  constexpr std::size_t large = std::size_t{4} << 20;
   if (bytes >= large) {
-    const std::size_t page = std::size_t{2} << 20, whole = (bytes + page - 1) / page * page;
-    data_ = std::unique_ptr<float[], Free>(map_pages(whole), Free{whole});
+    const Pages pages = take_pages(bytes);
+    data_ = std::unique_ptr<float[], Free>(static_cast<float*>(pages.begin), Free{pages.bytes});
     if (!data_) throw std::bad_alloc();
     return;
   }

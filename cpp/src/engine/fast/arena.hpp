@@ -7,8 +7,8 @@
 
 namespace scorefield::fast {
 
-/// 64-byte aligned floats, zero at first. Large ones come straight from the system, in huge pages where it has them:
-/// hundreds of times fewer faults, taken by the thread that touches a page first.
+/// 64-byte aligned floats, zero at first. Large ones come in huge pages from the system, or are those of an earlier
+/// arena (reserve.hpp).
 class Floats {
  public:
   Floats() = default;
