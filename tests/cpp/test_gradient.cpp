@@ -102,5 +102,31 @@ TEST(Shards, AreSummedByAFixedTree) {
   EXPECT_EQ(rows.row(0), expected.row(0));
 }
 
+/// Rows that only one order of sums gives: magnitudes from 1e-3 to 1e5.
+Matrix<float> uneven_rows(Index count, Index size) {
+  Matrix<float> rows(count, size);
+  Noise(count, Stream::probe).normal(rows);
+  for (Index i = 0; i < count; ++i) rows.row(i) *= std::pow(10.f, static_cast<float>(i * 5 % 9 - 3));
+  return rows;
+}
+
+TEST(Shards, AreSummedAsTheyComeToTheBitsOfTheTree) {
+  constexpr Index size = 7;
+  ShardRows<float> sums;
+  for (const Index team : {1, 2, 3, 8}) {
+    for (Index count = 1; count <= 130; ++count) {
+      const Matrix<float> rows = uneven_rows(count, size);
+      sums.prepare(count, size, team);
+      EXPECT_LE(sums.groups(), count);
+      EXPECT_GE(sums.groups(), std::min<Index>(count, 4 * team)) << "enough for all threads";
+      for (Index g = sums.groups() - 1; g >= 0; --g)
+        sums.run(g, g % team, [&](Index i, float* row) { OutMap<float>(row, 1, size) += rows.row(i); });
+      Matrix<float> tree = rows;
+      sum_shards<float>(tree);
+      EXPECT_EQ(OutMap<float>(sums.sum(), 1, size), tree.topRows(1)) << count << " shards, " << team << " threads";
+    }
+  }
+}
+
 }  // namespace
 }  // namespace scorefield::testing

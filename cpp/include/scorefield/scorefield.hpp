@@ -18,6 +18,7 @@
 #include "scorefield/engine/make_engine.hpp"
 #include "scorefield/engine/recording.hpp"
 #include "scorefield/engine/reference.hpp"
+#include "scorefield/engine/shard_rows.hpp"
 #include "scorefield/engine/tangent.hpp"
 #include "scorefield/likelihood/bound.hpp"
 #include "scorefield/likelihood/dequantise.hpp"

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <atomic>
 
-#include "large_pages.hpp"
 #include "scorefield/base/check.hpp"
 #include "scorefield/base/dual.hpp"
 #include "scorefield/engine/engine.hpp"
@@ -36,20 +35,6 @@ Inputs<S> Inputs<S>::rows(Index first, Index count) const {
   return part;
 }
 
-template <class S>
-void sum_shards(Out<S> rows) {
-  constexpr Index width = 4096;
-  const Index blocks = (rows.cols() + width - 1) / width;
-  parallel_for(blocks, [&](Index b, Index) {
-    const Index first = b * width, count = std::min(width, rows.cols() - first);
-    for (Index step = 1; step < rows.rows(); step *= 2) {
-      for (Index i = 0; i + step < rows.rows(); i += 2 * step) {
-        rows.row(i).segment(first, count) += rows.row(i + step).segment(first, count);
-      }
-    }
-  });
-}
-
 namespace {
 
 /// f(worker, i) for i in [0, count): workers, at most `team`, take the indices as they come.
@@ -78,9 +63,7 @@ void prepare(const Engine<S>& engine, Shards shards, Index team, GradientWorkspa
     work.y[i].resize(rows, size);
     work.dy[i].resize(rows, size);
   }
-  if (work.rows.rows() == shards.count && work.rows.cols() == engine.row_size()) return;
-  work.rows.resize(shards.count, engine.row_size());
-  prefer_large_pages(work.rows.data(), static_cast<std::size_t>(work.rows.size()) * sizeof(S));
+  work.rows.prepare(shards.count, engine.row_size(), team);
 }
 
 }  // namespace
@@ -95,20 +78,20 @@ double gradient(const Engine<S>& engine, const Weights& weights, const Inputs<S>
   const Index team = std::min(threads(), shards.count);
   prepare(engine, shards, team, work);
   std::vector<double> losses(static_cast<std::size_t>(shards.count));
-  const auto one_shard = [&](Index worker, Index i) {
-    const auto w = static_cast<std::size_t>(worker);
+  const auto one_shard = [&](std::size_t w, Index i, S* row) {
     const Index first = shards.first(i), count = shards.first(i + 1) - first;
     const Inputs<S> part = in.rows(first, count);
     Out<S> y = work.y[w].topRows(count);
     Out<S> dy = work.dy[w].topRows(count);
     engine.forward(weights, part, *work.tapes[w], y);
     losses[static_cast<std::size_t>(i)] = loss(first, y, dy);
-    work.rows.row(i).setZero();
-    engine.backward(weights, part, *work.tapes[w], dy, work.rows.row(i).data(), {});
+    engine.backward(weights, part, *work.tapes[w], dy, row, {});
   };
-  share_out(team, shards.count, one_shard, in.interrupt);
-  sum_shards<S>(work.rows);
-  engine.collect(work.rows.data(), dtheta);
+  const auto one_group = [&](Index worker, Index group) {
+    work.rows.run(group, worker, [&](Index i, S* row) { one_shard(static_cast<std::size_t>(worker), i, row); });
+  };
+  share_out(team, work.rows.groups(), one_group, in.interrupt);
+  engine.collect(work.rows.sum(), dtheta);
   double total = 0;
   for (const double l : losses) total += l;
   return total;
@@ -143,7 +126,6 @@ void infer(const Engine<S>& engine, const Weights& weights, const Inputs<S>& in,
 
 #define SCOREFIELD_INSTANTIATE(S)                                                                                    \
   template struct Inputs<S>;                                                                                         \
-  template void sum_shards<S>(Out<S>);                                                                               \
   template double gradient<S>(const Engine<S>&, const Weights&, const Inputs<S>&, Shards, const Loss<S>&,            \
                               GradientWorkspace<S>&, S*);                                                            \
   template std::vector<std::unique_ptr<Tape>> inference_tapes<S>(const Engine<S>&, Index);                           \

@@ -29,22 +29,26 @@ void DerivativeGradient::run(Batch& batch, const Inputs<float>& inputs, Shards s
                              const Noise& probes, float* dtheta) {
   const Index parameters = engine_->plan().parameter_count, team = std::min(threads(), shards.count);
   while (static_cast<Index>(tapes_.size()) < team) tapes_.push_back(engine_->tape(part_, directions_));
-  if (dtheta != nullptr) rows_.setZero(shards.count, parameters);
-  const auto one_shard = [&](Index i, Index slot) {
+  const auto one_shard = [&](Index i, Index slot, float* row) {
     const Index end = shards.first(i + 1);
     for (Index first = shards.first(i); first < end; first += part_) {
       const Index n = std::min(part_, end - first);
       const Inputs<float> in = inputs.rows(first, n);
       objective_->differentiate({*engine_, *weights_, in, *tapes_[static_cast<std::size_t>(slot)],
-                                 scale.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)),
-                                 dtheta != nullptr ? rows_.row(i).data() : nullptr},
+                                 scale.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), row},
                                 probes, batch, first);
     }
   };
-  parallel_for(shards.count, one_shard, inputs.interrupt);
-  if (dtheta == nullptr) return;
-  sum_shards<float>(rows_);
-  std::copy_n(rows_.data(), parameters, dtheta);
+  if (dtheta == nullptr) {
+    parallel_for(shards.count, [&](Index i, Index slot) { one_shard(i, slot, nullptr); }, inputs.interrupt);
+    return;
+  }
+  rows_.prepare(shards.count, parameters, team);
+  const auto one_group = [&](Index group, Index slot) {
+    rows_.run(group, slot, [&](Index i, float* row) { one_shard(i, slot, row); });
+  };
+  parallel_for(rows_.groups(), one_group, inputs.interrupt);
+  std::copy_n(rows_.sum(), parameters, dtheta);
 }
 
 }  // namespace scorefield

@@ -3,6 +3,7 @@
 #include <span>
 #include <vector>
 
+#include "scorefield/engine/shard_rows.hpp"
 #include "scorefield/train/derivative_objective.hpp"
 
 namespace scorefield {
@@ -24,7 +25,7 @@ class DerivativeGradient {
   std::unique_ptr<Weights> weights_;
   std::vector<std::unique_ptr<Tape>> tapes_;  // per thread
   Index part_, directions_;                   // samples in one pass; directions of each
-  Matrix<float> rows_;                        // (shards, P); row 0 holds the sum afterwards
+  ShardRows<float> rows_;
 };
 
 }  // namespace scorefield
