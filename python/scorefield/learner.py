@@ -85,7 +85,7 @@ class Learner:
     def become(self, stage: Stage) -> None:
         """Take over a whole stage, weights included."""
         with self._swap:
-            self.net.theta = stage.theta
+            self.net._share(stage.theta)
             self._stage = replace(stage, theta=self.net._theta)
 
     def restart(self, seed: int) -> None:

@@ -73,6 +73,10 @@ class Network(ABC):
             )
         self._keep(self._core.init(self.seed))
 
+    def _share(self, theta: Array) -> None:
+        """Take an array that nobody writes to as it is: checked like one that is assigned, but not copied."""
+        self._keep(real_array(theta, "theta", shape=(self.num_parameters,)))
+
     def _keep(self, theta: Array) -> None:
         theta.flags.writeable = False
         vars(self)["_theta"] = theta
