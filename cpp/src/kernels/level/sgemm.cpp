@@ -1,5 +1,6 @@
 #include "level.hpp"
 #include "simd.hpp"
+#include "transpose.hpp"
 
 /// Row-major C (+)= op(A) op(B) for the reference engine: register tiles of `tile_rows` x 16 `tile_blocks`, B packed
 /// into panels of a tile's width, A read in place (or packed, if it is transposed and wide). Every c_ij is one chain of
@@ -78,12 +79,28 @@ KERNEL_INLINE void pack_row(const float* from, long step, long valid, float* to)
   for (long j = 0; j < width; ++j) to[j] = j < valid ? from[j * step] : 0;
 }
 
+/// to[p][j] := from[j][p] for `depth` steps p and a tile's width of columns j, whole squares in registers.
+void pack_transposed(const float* from, long ldb, long depth, float* to) {
+  long p = 0;
+  for (; p + 16 <= depth; p += 16) {
+    for (long j = 0; j < tile_width; j += 16) {
+      transpose_square(from + j * ldb + p, static_cast<std::size_t>(ldb), to + p * tile_width + j,
+                       static_cast<std::size_t>(tile_width));
+    }
+  }
+  for (; p < depth; ++p) pack_row<tile_width>(from + p, ldb, tile_width, to + p * tile_width);
+}
+
 /// B's rows k0 .. k0 + depth - 1 and columns n0 .. n0 + width - 1 as panels [panel][depth][tile_width], zero beyond.
 void pack_right(bool tb, const float* b, long ldb, long k0, long depth, long n0, long width, float* packed) {
   for (long n = 0; n < width; n += tile_width) {
     const float* from = tb ? b + (n0 + n) * ldb + k0 : b + k0 * ldb + n0 + n;
     const long along = tb ? ldb : 1, down = tb ? 1 : ldb, valid = at_most(tile_width, width - n);
-    for (long p = 0; p < depth; ++p) pack_row<tile_width>(from + p * down, along, valid, packed + p * tile_width);
+    if (tb && valid == tile_width) {
+      pack_transposed(from, ldb, depth, packed);
+    } else {
+      for (long p = 0; p < depth; ++p) pack_row<tile_width>(from + p * down, along, valid, packed + p * tile_width);
+    }
     packed += depth * tile_width;
   }
 }
