@@ -31,15 +31,16 @@ Divergence::Kind parse_kind(const std::string& name) {
 /// (end (n, D), change (n,), evaluations) from t (n,) or (1,) to time `to`.
 py::tuple carry(const SmoothDenoiser& denoiser, const Schedule& schedule, const Doubles& x, const Doubles& t, double to,
                 const std::string& divergence, Index probes, std::uint64_t seed, double rtol, double atol,
-                FlowForm form) {
+                FlowForm form, Index first) {
   Transport out;
   {
     const InMap<double> rows = view(x);
     const py::gil_scoped_release nogil;
     const Interrupt interrupt(signal_poll());
     const auto flow = make_flow(form, schedule);
-    out = transport(*flow, denoiser, levels(schedule, t), schedule.at(to),
-                    {parse_kind(divergence), probes, Noise(seed, Stream::probe)}, {rtol, atol}, 0, rows, &interrupt);
+    out =
+        transport(*flow, denoiser, levels(schedule, t), schedule.at(to),
+                  {parse_kind(divergence), probes, Noise(seed, Stream::probe)}, {rtol, atol}, first, rows, &interrupt);
   }
   return py::make_tuple(copy(out.end), column(out.change), out.work.evaluations);
 }
@@ -53,14 +54,14 @@ std::optional<GreyLevels> grey_levels(const std::optional<Doubles>& bounds) {
 /// (prior (n,), terms (n, K), decoder (n,)); times rising from 0, or none: the continuous bound in `strata` parts.
 py::tuple bound(const Denoiser& denoiser, const Schedule& schedule, const Doubles& x0,
                 const std::optional<Doubles>& times, Index strata, ReverseVariance variance,
-                const std::optional<Doubles>& grey, std::uint64_t seed) {
+                const std::optional<Doubles>& grey, std::uint64_t seed, Index first) {
   Bound out;
   {
     const InMap<double> rows = view(x0);
     const std::optional<GreyLevels> on = grey_levels(grey);
     const py::gil_scoped_release nogil;
     const Interrupt interrupt(signal_poll());
-    const BoundRun run{Noise(seed, Stream::evaluate), 0, &interrupt};
+    const BoundRun run{Noise(seed, Stream::evaluate), first, &interrupt};
     if (times) {
       const std::span<const double> grid{times->data(), static_cast<std::size_t>(times->size())};
       out = discrete_bound(denoiser, schedule, grid, variance, on, rows, run);
@@ -76,24 +77,25 @@ py::tuple bound(const Denoiser& denoiser, const Schedule& schedule, const Double
 void register_likelihood(py::module_& m) {
   py::enum_<ReverseVariance>(m, "ReverseVariance")
       .value("beta_tilde", ReverseVariance::beta_tilde)
-      .value("beta", ReverseVariance::beta);
+      .value("beta", ReverseVariance::beta)
+      .value("learned", ReverseVariance::learned);
   m.def("transport", &carry, py::arg("denoiser"), py::arg("schedule"), py::arg("x").noconvert(),
         py::arg("t").noconvert(), py::arg("to"), py::arg("divergence"), py::arg("probes"), py::arg("seed"),
-        py::arg("rtol"), py::arg("atol"), py::arg("form"));
+        py::arg("rtol"), py::arg("atol"), py::arg("form"), py::arg("first") = 0);
   m.def(
       "log_prior", [](const Doubles& x, double sigma) { return column(log_prior(view(x), sigma)); },
       py::arg("x").noconvert(), py::arg("sigma"));
   m.def(
       "dequantise",
-      [](const Doubles& x, double half, std::uint64_t seed) {
+      [](const Doubles& x, double half, std::uint64_t seed, Index first) {
         Doubles out = copy(view(x));
-        dequantise(half, Noise(seed, Stream::dequantise), writable(out));
+        dequantise(half, Noise(seed, Stream::dequantise, 0, first), writable(out));
         return out;
       },
-      py::arg("x").noconvert(), py::arg("half"), py::arg("seed"));
+      py::arg("x").noconvert(), py::arg("half"), py::arg("seed"), py::arg("first") = 0);
   m.def("variational_bound", &bound, py::arg("denoiser"), py::arg("schedule"), py::arg("x0").noconvert(),
         py::arg("times").noconvert(), py::arg("strata"), py::arg("variance"), py::arg("grey").noconvert(),
-        py::arg("seed"));
+        py::arg("seed"), py::arg("first") = 0);
 }
 
 }  // namespace scorefield::bindings

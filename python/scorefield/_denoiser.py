@@ -60,6 +60,11 @@ class BaseDenoiser(Likelihood, ABC):
         """The dtype of results; None: that of x_T or x_t."""
         return None
 
+    @property
+    def _learns_variance(self) -> bool:
+        """Whether the core's denoiser knows the variance of a reverse step."""
+        return False
+
     def _in_float64(self, x_t: Array, t: Array, condition: Condition) -> bool:
         """Whether answers at rows x_t (n, D), t (n,) come in float64."""
         return True

@@ -38,7 +38,7 @@ class Diffusion(LearningDenoiser):
     (vectors) or channel (images, sequences) is brought there by the first `fit`. (shift, scale): x becomes (x -
     shift) / scale.
     learn_variance : the network puts out twice the channels (``out=``), the second half says where the variance of a
-    reverse step lies: for `Ancestral(variance="learned")`, trained by `losses.Hybrid`. Discrete schedules.
+    reverse step lies: for `Ancestral(variance="learned")` and `vlb`, trained by `losses.Hybrid`. Discrete schedules.
     engine : "fast", "direct" (the fast one without Winograd's convolutions) or "reference" (each operation by itself).
 
     Samples, and x0 everywhere, are in the units of the data; x_t, eps and score in scaled units. Sampling uses an
@@ -92,6 +92,10 @@ class Diffusion(LearningDenoiser):
     @property
     def _dtype(self) -> np.dtype[Any]:
         return np.dtype(np.float32)
+
+    @property
+    def _learns_variance(self) -> bool:
+        return self._learn_variance
 
     @property
     def schedule(self) -> Schedule:

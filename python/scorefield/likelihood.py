@@ -76,6 +76,7 @@ class Likelihood:
         rtol: float = 1e-5,
         atol: float = 1e-5,
         seed: int | None = 0,
+        start: int = 0,
     ) -> Array:
         """Give log p_t(x) by the probability-flow ODE, in nats per sample and in the units of the data.
 
@@ -83,7 +84,8 @@ class Likelihood:
         N(0, sigma_T^2).   labels, condition, text : for all rows, or one entry each.
         divergence : "exact" (one product with the Jacobian for each number of a sample), "hutchinson" (`probes` random
         vectors of signs, unbiased), "gaussian" (the same with normal numbers), or "auto": exact up to 16 numbers.
-        rtol, atol : of x and log p, in every step.   seed : of the probes; row i depends on (seed, i) alone.
+        rtol, atol : of x and log p, in every step.   seed, start : of the probes; row i depends on (seed, start + i)
+        alone, so that ``log_prob(x)`` is that of ``x[:60]`` followed by that of ``x[60:]`` with ``start=60``.
 
         Returns (n,). Each row has step sizes of its own, so its value is the same in every batch. Two errors remain
         even for an exact denoiser: p_t_min in place of the density of the data, and N(0, sigma_T^2) in place of p_T.
@@ -103,8 +105,7 @@ class Likelihood:
         rows = real_array(x, "x", shape=("n", *model.shape), dtype=np.float64, images=True)
         solver = _solver(model, divergence, probes, rtol, atol, seed)
         times = np.maximum(model.schedule._row_times(t, len(rows)), model.schedule.t_min)
-        condition_of = read_conditions(model._conditions, labels, condition, text)
-        given = condition_of.spread(len(rows), 0, np.dtype(np.float64), cycle=False)
+        given = _given(model, labels, condition, text, len(rows), start, np.dtype(np.float64))
         density = _log_density(model, rows, times, given, solver)
         return density.astype(model._out(x))
 
@@ -121,11 +122,13 @@ class Likelihood:
         rtol: float = 1e-5,
         atol: float = 1e-5,
         seed: int | None = 0,
+        start: int = 0,
     ) -> Array:
         """Give -log2 p per number of a sample for data on `levels` equal grey levels from -1 to 1, as (n,).
 
         x : (n, *shape) on those levels. Each is spread uniformly over its interval of width 2 / (levels - 1), and
         log p of that is `log_prob`, with the same arguments: an upper bound of the model's code length in expectation.
+        seed, start : of the spreading and of the probes; row i depends on (seed, start + i) alone.
         Means something only for a model trained on data spread like that: one trained on the grey levels themselves
         puts spikes there.
 
@@ -133,7 +136,8 @@ class Likelihood:
         """
         model = _model(self)
         _, rows = _grey(model, x, integer(levels, "levels", 2))
-        spread = _core.dequantise(rows.reshape(len(rows), -1), float(1 / (levels - 1)), seed_number(seed))
+        seed, first = seed_number(seed), _first(start)
+        spread = _core.dequantise(rows.reshape(len(rows), -1), float(1 / (levels - 1)), seed, first)
         nats = self.log_prob(
             spread.reshape(rows.shape),
             labels=labels,
@@ -144,6 +148,7 @@ class Likelihood:
             rtol=rtol,
             atol=atol,
             seed=seed,
+            start=first,
         )
         bits = -nats.astype(np.float64) / (model._size * np.log(2)) + np.log2((levels - 1) / 2)
         answer: Array = bits.astype(model._out(x))
@@ -154,24 +159,30 @@ class Likelihood:
         x: ArrayLike,
         *,
         levels: int | None = None,
-        variance: str = "beta",
+        variance: str | None = None,
         steps: int | None = None,
         labels: Any = None,
         condition: Any = None,
         text: Any = None,
         seed: int | None = 0,
+        start: int = 0,
     ) -> Bound:
         """Bound -log p(x) from above by the steps of the model (theory 16), in nats: the quantity that training bounds.
 
         x : (n, *shape).   levels : x lies on that many equal grey levels from -1 to 1, and p is a probability; None: a
-        density.   variance : of the reverse steps, "beta" or "beta_tilde", as for `Ancestral`.
-        steps : None: all T of a discrete schedule, or the limit of infinitely many where time is continuous.
-        labels, condition, text : for all rows, or one entry each.   seed : of the noise, one draw for each term.
+        density.   variance : of the reverse steps, "beta", "beta_tilde" or "learned", as for `Ancestral`. None: what
+        a model with learn_variance learnt, which is what `losses.Hybrid` trains; else "beta", the lowest of the two for
+        a density. The limit of infinitely many steps has none to choose.
+        steps : None: all T of a discrete schedule, or the limit of infinitely many where time is continuous; a number:
+        as many steps of the grid that `Ancestral` takes.
+        labels, condition, text : for all rows, or one entry each.   seed, start : of the noise, one draw for each term;
+        row i depends on (seed, start + i) alone, as in `log_prob`.
 
         Returns a `Bound`: prior (n,), terms (n, S - 1), decoder (n,), total (n,), bits_per_dim (n,).
         NonFiniteError naming time and sample where the model answers NaN.
 
-        Sources: Ho et al. 2020, eqs. 5, 13; Kingma et al. 2021, eqs. 11, 17; theory (16).
+        Sources: Ho et al. 2020, eqs. 5, 13; Nichol and Dhariwal 2021, eq. 15; Kingma et al. 2021, eqs. 11, 17; theory
+        (16).
 
         >>> import scorefield as sf
         >>> exact = sf.GaussianMixture([[0.0]], stds=1.0).denoiser(sf.schedules.Linear(1000))
@@ -181,13 +192,9 @@ class Likelihood:
         model = _model(self)
         if model.schedule._core.single:
             raise ValueError(f"{model.schedule} has one noise level, so no steps lead from noise to data")
-        if variance == "learned":
-            raise ValueError('variance="learned" needs a model with learn_variance; use "beta" or "beta_tilde"')
-        kind = getattr(_core.ReverseVariance, choice(variance, "variance", ("beta", "beta_tilde")))
+        kind = getattr(_core.ReverseVariance, _variance(model, variance))
         grey, rows = (None, _rows(model, x)) if levels is None else _grey(model, x, integer(levels, "levels", 2))
-        given = read_conditions(model._conditions, labels, condition, text).spread(
-            len(rows), 0, model._out(x), cycle=False
-        )
+        given = _given(model, labels, condition, text, len(rows), start, model._out(x))
         z = np.ascontiguousarray(model._encode(rows).reshape(len(rows), -1))
         parts = _core.variational_bound(
             model._bind(given),
@@ -198,6 +205,7 @@ class Likelihood:
             kind,
             grey,
             seed_number(seed),
+            given.start,
         )
         prior, terms, decoder = parts
         if grey is None:
@@ -261,6 +269,7 @@ def transport(model: BaseDenoiser, z: Array, times: Array, given: Condition, sol
         solver.rtol,
         solver.atol,
         _core.FlowForm.angle,
+        given.start,
     )
     if not np.isfinite(change).all():
         row = int(np.argmin(np.isfinite(change)))
@@ -296,12 +305,35 @@ def _check_ends(schedule: Schedule, times: Array) -> None:
         )
 
 
+def _variance(model: BaseDenoiser, variance: str | None) -> str:
+    """The variance of the reverse steps that a bound is for."""
+    if variance is None:
+        return "learned" if model._learns_variance else "beta"
+    if variance == "learned" and not model._learns_variance:
+        raise ValueError(
+            'variance="learned" needs a model with learn_variance, trained by losses.Hybrid; use "beta" or "beta_tilde"'
+        )
+    return choice(variance, "variance", ("beta", "beta_tilde", "learned"))
+
+
 def _steps(schedule: Schedule, steps: int | None) -> Array | None:
     """Rising times from 0; None: the continuous bound."""
     if steps is None and schedule.T is None:
         return None
     times = resolve_times(None, schedule, steps, schedule.T or 1)
     return np.ascontiguousarray(times[::-1])
+
+
+def _first(start: int) -> int:
+    return integer(start, "start", 0, 2**62)
+
+
+def _given(
+    model: BaseDenoiser, labels: Any, condition: Any, text: Any, n: int, start: int, dtype: np.dtype[Any]
+) -> Condition:
+    """The conditions of n rows, which are samples start, start + 1, ..."""
+    given = read_conditions(model._conditions, labels, condition, text).spread(n, 0, dtype, cycle=False)
+    return replace(given, start=_first(start))
 
 
 def _rows(model: BaseDenoiser, x: ArrayLike) -> Array:

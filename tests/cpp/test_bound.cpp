@@ -2,14 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <utility>
 
 #include "schedules_for_tests.hpp"
 #include "scorefield/base/error.hpp"
 #include "scorefield/process/exact_denoiser.hpp"
 #include "scorefield/process/forward.hpp"
+#include "scorefield/process/variance_bound.hpp"
 
 namespace scorefield {
 namespace {
@@ -28,6 +31,22 @@ std::vector<double> all_steps(Index T) {
   for (Index i = 0; i <= T; ++i) t.push_back(static_cast<double>(i));
   return t;
 }
+
+/// An exact denoiser that says where its variance lies: one share for each of two features, whatever x and t.
+class Sharing final : public Denoiser {
+ public:
+  Sharing(Mixture mixture, double first, double second) : exact_(std::move(mixture)), shares_{first, second} {}
+  Index dimension() const override { return exact_.dimension(); }
+  void denoise(In<double> x, Levels t, Index first, Out<double> x0) const override { exact_.denoise(x, t, first, x0); }
+  void denoise_with_variance(In<double> x, Levels t, Index first, Out<double> x0, Out<double> share) const override {
+    denoise(x, t, first, x0);
+    for (Index j = 0; j < share.cols(); ++j) share.col(j).setConstant(shares_[static_cast<std::size_t>(j)]);
+  }
+
+ private:
+  ExactDenoiser exact_;
+  std::array<double, 2> shares_;
+};
 
 double mean_total(const Bound& b) {
   return b.prior.mean() + b.terms.sum() / static_cast<double>(b.terms.rows()) + b.decoder.mean();
@@ -114,6 +133,62 @@ TEST(DiscreteBound, TermsAreTheDivergencesByMonteCarlo) {
   }
 }
 
+// A learned variance that says the same everywhere is one of the fixed ones, on all steps and on a subsequence.
+TEST(LearnedBound, OfConstantSharesIsTheFixedOne) {
+  const DiscreteVp schedule = linear_schedule(50);
+  const Matrix<double> x = data(20);
+  const std::vector<double> few{0, 7, 20, 50};
+  for (const auto& times : {all_steps(50), few}) {
+    for (const auto& [share, kind] : {std::pair{1.0, ReverseVariance::beta}, {0.0, ReverseVariance::beta_tilde}}) {
+      const Sharing same(gaussian, share, share);
+      const Bound a = discrete_bound(same, schedule, times, ReverseVariance::learned, {}, x, {});
+      const Bound b = discrete_bound(same, schedule, times, kind, {}, x, {});
+      EXPECT_EQ(a.prior, b.prior);
+      EXPECT_EQ(a.terms, b.terms);
+      EXPECT_EQ(a.decoder, b.decoder);
+    }
+  }
+}
+
+/// KL(N(a, v) || N(b, w)) of two normal distributions.
+double kl(double a, double v, double b, double w) { return (std::log(w / v) + (v + (a - b) * (a - b)) / w - 1) / 2; }
+
+// Nichol & Dhariwal 2021, eq. 15, number by number, beside the posterior of theory (6), (7); and the terms of the loss.
+TEST(LearnedBound, HasAVarianceForEachNumber) {
+  const DiscreteVp schedule = linear_schedule(50);
+  const std::array<double, 2> share{0.3, 0.8};
+  const Sharing always(Mixture(Matrix<double>::Constant(1, 2, 0.3), Matrix<double>::Zero(1, 2)), share[0], share[1]);
+  Matrix<double> x0(1, 2);
+  x0 << 0.5, -0.4;
+  const auto between = [](double at, double beta, double tilde) {
+    return std::exp(at * std::log(beta) + (1 - at) * std::log(tilde));
+  };
+  const Bound all = discrete_bound(always, schedule, all_steps(50), ReverseVariance::learned, {}, x0, {});
+  const VarianceBound loss(schedule);
+  for (const Index t : {2, 7, 50}) {
+    const Level to = schedule.at(static_cast<double>(t - 1)), from = schedule.at(static_cast<double>(t));
+    const Posterior q = posterior(to, from);
+    double sum = 0, of_loss = 0;
+    for (const Index j : {0, 1}) {
+      const double at = share[static_cast<std::size_t>(j)];
+      sum += kl(q.x0 * x0(0, j), q.variance, q.x0 * 0.3, between(at, step_variance(to, from), q.variance));
+      of_loss += loss.term(t, 0.3 - x0(0, j), at).value;
+    }
+    EXPECT_NEAR(all.terms(0, t - 2), sum, 1e-12) << t;
+    EXPECT_NEAR(all.terms(0, t - 2), of_loss, 1e-12) << t;
+  }
+  const double beta = step_variance(schedule.at(0), schedule.at(1));
+  const double tilde = posterior(schedule.at(1), schedule.at(2)).variance;
+  double decoder = 0, of_loss = 0;
+  for (const Index j : {0, 1}) {
+    const double gap = 0.3 - x0(0, j), at = share[static_cast<std::size_t>(j)], w = between(at, beta, tilde);
+    decoder += (std::log(2 * std::numbers::pi * w) + gap * gap / w) / 2;
+    of_loss += loss.term(1, gap, at).value;
+  }
+  EXPECT_NEAR(all.decoder[0], decoder, 1e-12 * decoder);
+  EXPECT_NEAR(all.decoder[0], of_loss, 1e-12 * decoder);
+}
+
 // 1/2 int mmse dsnr of a Gaussian is log((1 + c^2 snr_min) / (1 + c^2 snr_max)) for two features, Guo et al. 2005.
 TEST(ContinuousBound, OfTheExactDenoiserOfAGaussianHasAClosedForm) {
   for (const auto& [name, schedule] : all_schedules()) {
@@ -133,13 +208,15 @@ TEST(ContinuousBound, OfTheExactDenoiserOfAGaussianHasAClosedForm) {
 TEST(GreyLevels, AreProbabilities) {
   const DiscreteVp schedule = linear_schedule(50);
   for (const double mean : {0.0, -0.97, 1.3}) {
-    const ExactDenoiser always(Mixture(Matrix<double>::Constant(1, 1, mean), Matrix<double>::Zero(1, 1)));
+    const Sharing always(Mixture(Matrix<double>::Constant(1, 1, mean), Matrix<double>::Zero(1, 1)), 0.4, 0);
     Matrix<double> x(17, 1);
     for (Index k = 0; k < 17; ++k) x(k, 0) = -1 + static_cast<double>(k) / 8;
     const GreyLevels grey{RowVector<double>::Constant(1, -1), RowVector<double>::Constant(1, 1),
                           RowVector<double>::Constant(1, 1.0 / 16)};
-    const Bound b = discrete_bound(always, schedule, all_steps(50), ReverseVariance::beta, grey, x, {});
-    EXPECT_NEAR((-b.decoder.array()).exp().sum(), 1, 1e-12);
+    for (const auto kind : {ReverseVariance::beta, ReverseVariance::learned}) {
+      const Bound b = discrete_bound(always, schedule, all_steps(50), kind, grey, x, {});
+      EXPECT_NEAR((-b.decoder.array()).exp().sum(), 1, 1e-12);
+    }
   }
 }
 
@@ -177,6 +254,9 @@ TEST(Bound, RefusesWhatMakesNoSense) {
   EXPECT_NE(refusal([&] { continuous_bound(exact, schedule, 4, {}, wide, {}); }).find("takes 2 features"),
             std::string::npos);
   EXPECT_EQ(refusal([&] { continuous_bound(exact, schedule, 0, {}, data(1), {}); }), "strata must be >= 1, got 0");
+  const std::string without =
+      refusal([&] { discrete_bound(exact, schedule, all_steps(50), ReverseVariance::learned, {}, data(2), {}); });
+  EXPECT_NE(without.find("needs a model with learn_variance"), std::string::npos);
 }
 
 }  // namespace

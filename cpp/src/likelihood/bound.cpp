@@ -10,6 +10,7 @@
 #include "scorefield/base/check.hpp"
 #include "scorefield/base/error.hpp"
 #include "scorefield/process/forward.hpp"
+#include "scorefield/process/variance_bound.hpp"
 
 namespace scorefield {
 namespace {
@@ -35,22 +36,31 @@ double distance2(In<double> a, In<double> b, Index row) {
 /// One noisy look at the rows begin .. begin + n - 1 of x0.
 class Looks {
  public:
-  Looks(const Denoiser& denoiser, In<double> x0, const BoundRun& run, Index begin, Index n)
-      : denoiser_(denoiser), x0_(x0.middleRows(begin, n)), run_(run), first_(run.first + begin) {
+  Looks(const Denoiser& denoiser, ReverseVariance variance, In<double> x0, const BoundRun& run, Index begin, Index n)
+      : denoiser_(denoiser),
+        x0_(x0.middleRows(begin, n)),
+        run_(run),
+        first_(run.first + begin),
+        learned_(variance == ReverseVariance::learned) {
     x_t_.resize(n, x0.cols());
     x0_hat_.resize(n, x0.cols());
+    share_ = Matrix<double>::Constant(n, x0.cols(), variance == ReverseVariance::beta ? 1 : 0);
   }
   const Matrix<double>& x0() const { return x0_; }
   Noise noise(Index look) const { return run_.noise.at_sample(first_).at_step(static_cast<std::uint32_t>(look)); }
 
-  /// x0_hat of x_t = alpha x0 + sigma eps with the noise of this look.
+  /// x0_hat of x_t = alpha x0 + sigma eps with the noise of this look; with it the shares of term() and decoder().
   const Matrix<double>& at(Levels t, Index look) {
     if (run_.interrupt) run_.interrupt->check();
     noise(look).normal(x_t_);
     add_noise<double>(x0_, t, x_t_, x_t_);
-    denoiser_.denoise(x_t_, t, first_, x0_hat_);
+    if (learned_) {
+      denoiser_.denoise_with_variance(x_t_, t, first_, x0_hat_, share_);
+    } else {
+      denoiser_.denoise(x_t_, t, first_, x0_hat_);
+    }
     for (Index i = 0; i < x0_hat_.rows(); ++i) {
-      if (x0_hat_.row(i).allFinite()) continue;
+      if (x0_hat_.row(i).allFinite() && share_.row(i).allFinite()) continue;
       std::ostringstream message;
       message << "the denoiser's answer is not finite at t = " << level(t, i).t << " in sample " << first_ + i;
       throw NonFiniteError(message.str());
@@ -58,33 +68,44 @@ class Looks {
     return x0_hat_;
   }
 
+  /// The term of a row at the latest look.
+  double term(const ReverseStep& step, Index row) const {
+    double sum = 0;
+    for (Index j = 0; j < x0_.cols(); ++j) sum += step.term(x0_hat_(row, j) - x0_(row, j), share_(row, j)).value;
+    return sum;
+  }
+
+  /// -log p of a row at the latest look: of its grey levels, else as a density.
+  double decoder(const ReverseStep& step, Index row, const std::optional<GreyLevels>& grey) const {
+    if (!grey) return term(step, row);
+    double sum = 0;
+    for (Index j = 0; j < x0_.cols(); ++j) {
+      const double x = x0_(row, j), half = grey->half[j], mean = x0_hat_(row, j);
+      const double deviation = std::exp(step.variance.log_variance(share_(row, j)) / 2);
+      const double low = x < grey->low[j] + half ? -infinity : (x - half - mean) / deviation;
+      const double high = x > grey->high[j] - half ? infinity : (x + half - mean) / deviation;
+      sum -= log_normal_interval(low, high);
+    }
+    return sum;
+  }
+
  private:
   const Denoiser& denoiser_;
-  Matrix<double> x0_, x_t_, x0_hat_;
+  Matrix<double> x0_, x_t_, x0_hat_, share_;
   const BoundRun& run_;
   Index first_;
+  bool learned_;
 };
 
-double log_decoder(In<double> x0, In<double> mean, Index row, double variance, const std::optional<GreyLevels>& grey) {
-  const double deviation = std::sqrt(variance);
-  if (!grey) {
-    return -0.5 * (static_cast<double>(x0.cols()) * std::log(2 * std::numbers::pi * variance) +
-                   distance2(x0, mean, row) / variance);
-  }
-  double sum = 0;
-  for (Index j = 0; j < x0.cols(); ++j) {
-    const double x = x0(row, j), half = grey->half[j];
-    const double low = x < grey->low[j] + half ? -infinity : (x - half - mean(row, j)) / deviation;
-    const double high = x > grey->high[j] - half ? infinity : (x + half - mean(row, j)) / deviation;
-    sum += log_normal_interval(low, high);
-  }
-  return sum;
-}
+/// Where a bound begins and ends: the level of the decoder and its step, and the last level.
+struct Ends {
+  Level lowest, last;
+  ReverseStep decoder;
+};
 
-/// Terms that both bounds share, and the blocks of rows. `terms`: writes those of a block; `lowest`: level and variance
-/// of the decoder.
+/// Terms that both bounds share, and the blocks of rows. `terms`: writes those of a block.
 template <class Terms>
-Bound bound(const Denoiser& denoiser, const Level& last, const Level& lowest, double variance, Index columns,
+Bound bound(const Denoiser& denoiser, const Ends& ends, ReverseVariance variance, Index columns,
             const std::optional<GreyLevels>& grey, In<double> x0, const BoundRun& run, const Terms& terms) {
   require(x0.cols() == denoiser.dimension(), "the denoiser takes ", denoiser.dimension(), " features but x has shape (",
           x0.rows(), ", ", x0.cols(), ")");
@@ -92,12 +113,12 @@ Bound bound(const Denoiser& denoiser, const Level& last, const Level& lowest, do
   const Index most = std::max<Index>(1, block_numbers / x0.cols());
   for (Index begin = 0; begin < x0.rows(); begin += most) {
     const Index n = std::min(most, x0.rows() - begin);
-    Looks looks(denoiser, x0, run, begin, n);
+    Looks looks(denoiser, variance, x0, run, begin, n);
     const Matrix<double> origin = Matrix<double>::Zero(n, x0.cols());
-    const double gap = last.alpha * last.alpha / (2 * last.sigma * last.sigma);
+    const double gap = ends.last.alpha * ends.last.alpha / (2 * ends.last.sigma * ends.last.sigma);
     for (Index i = 0; i < n; ++i) out.prior[begin + i] = gap * distance2(looks.x0(), origin, i);
-    const Matrix<double>& mean = looks.at({&lowest, 1}, 0);
-    for (Index i = 0; i < n; ++i) out.decoder[begin + i] = -log_decoder(looks.x0(), mean, i, variance, grey);
+    looks.at({&ends.lowest, 1}, 0);
+    for (Index i = 0; i < n; ++i) out.decoder[begin + i] = looks.decoder(ends.decoder, i, grey);
     terms(looks, out.terms.middleRows(begin, n));
   }
   return out;
@@ -118,23 +139,15 @@ Bound discrete_bound(const Denoiser& denoiser, const Schedule& schedule, std::sp
           "times must rise from 0 and hold at least one step");
   std::vector<Level> p;
   for (const double t : times) p.push_back(schedule.at(t));
-  const auto reverse = [&](std::size_t i) {  // of the step from p[i] to p[i - 1]
-    return variance == ReverseVariance::beta ? step_variance(p[i - 1], p[i]) : posterior(p[i - 1], p[i]).variance;
-  };
-  const bool above = variance == ReverseVariance::beta_tilde && p.size() > 2;
-  const double decoder = above ? reverse(2) : step_variance(p[0], p[1]);
-  const auto D = static_cast<double>(x0.cols());
+  const std::vector<ReverseStep> steps = reverse_steps(p);
   const auto terms = [&](Looks& looks, Out<double> out) {
-    for (std::size_t i = 2; i < p.size(); ++i) {
-      const Posterior q = posterior(p[i - 1], p[i]);
-      const double w = reverse(i), shape = D * (std::log(w / q.variance) + q.variance / w - 1);
-      const Matrix<double>& x0_hat = looks.at({&p[i], 1}, static_cast<Index>(i) - 1);
-      for (Index r = 0; r < out.rows(); ++r) {
-        out(r, static_cast<Index>(i) - 2) = 0.5 * (shape + q.x0 * q.x0 / w * distance2(looks.x0(), x0_hat, r));
-      }
+    for (std::size_t i = 1; i < steps.size(); ++i) {
+      looks.at({&p[i + 1], 1}, static_cast<Index>(i));
+      for (Index r = 0; r < out.rows(); ++r) out(r, static_cast<Index>(i) - 1) = looks.term(steps[i], r);
     }
   };
-  return bound(denoiser, p.back(), p[1], decoder, static_cast<Index>(p.size()) - 2, grey, x0, run, terms);
+  const Ends ends{p[1], p.back(), steps[0]};
+  return bound(denoiser, ends, variance, static_cast<Index>(steps.size()) - 1, grey, x0, run, terms);
 }
 
 Bound continuous_bound(const Denoiser& denoiser, const Schedule& schedule, Index strata,
@@ -159,7 +172,8 @@ Bound continuous_bound(const Denoiser& denoiser, const Schedule& schedule, Index
       }
     }
   };
-  return bound(denoiser, last, lowest, step_variance(schedule.at(0), lowest), strata, grey, x0, run, terms);
+  const Ends ends{lowest, last, reverse_steps(std::vector{schedule.at(0), lowest})[0]};
+  return bound(denoiser, ends, ReverseVariance::beta, strata, grey, x0, run, terms);
 }
 
 }  // namespace scorefield

@@ -8,11 +8,13 @@
 #include "scorefield/schedule/schedule.hpp"
 
 /// Variational bounds on -log p(x0), in nats per sample. Ho, Jain & Abbeel 2020 (arXiv:2006.11239), eqs. 5 and 13;
-/// Kingma et al. 2021 (arXiv:2107.00630), eqs. 11 and 17; theory (16).
+/// Kingma et al. 2021 (arXiv:2107.00630), eqs. 11 and 17; Nichol & Dhariwal 2021 (arXiv:2102.09672), eq. 15; theory
+/// (16).
 namespace scorefield {
 
-/// Variance of the reverse step p(x_s | x_t), theory 2: that of the posterior, or that of the forward step.
-enum class ReverseVariance { beta_tilde, beta };
+/// Variance of the reverse step p(x_s | x_t), theory 2: that of the posterior, that of the forward step, or what the
+/// denoiser learnt between them, for each number.
+enum class ReverseVariance { beta_tilde, beta, learned };
 
 /// Data on equally spaced values, in the units of the process: a value stands for x - half .. x + half, the ends for
 /// all beyond. One entry for each feature.
@@ -35,9 +37,9 @@ struct BoundRun {
 };
 
 /// S steps between times[0] = 0 < times[1] < ... < times[S]:
-///   terms:   KL(q(x_s | x_t, x0) || p(x_s | x_t)),     p = N(posterior mean with x0_hat, variance)
-///          = (D (log(w / v) + v / w - 1) + a^2 |x0 - x0_hat|^2 / w) / 2,     a, v of the posterior, w that of p
-///   decoder: p(x0 | x_1) = N(x0_hat, w); with beta_tilde, which is 0 there, w is that of the step above
+///   terms:   KL(q(x_s | x_t, x0) || p(x_s | x_t)),     p = N(posterior mean with x0_hat, variance w)
+///          = sum_j (log(w_j / v) + v / w_j - 1 + a^2 (x0 - x0_hat)_j^2 / w_j) / 2,     a, v of the posterior
+///   decoder: p(x0 | x_1) = N(x0_hat, w); for beta_tilde, which is 0 there, that of the step above
 Bound discrete_bound(const Denoiser& denoiser, const Schedule& schedule, std::span<const double> times,
                      ReverseVariance variance, const std::optional<GreyLevels>& grey, In<double> x0,
                      const BoundRun& run);

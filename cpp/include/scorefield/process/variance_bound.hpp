@@ -1,4 +1,5 @@
 #pragma once
+#include <span>
 #include <vector>
 
 #include "scorefield/schedule/schedule.hpp"
@@ -14,29 +15,38 @@ struct VarianceRange {
   double log_variance(double share) const { return share * log_beta + (1 - share) * log_beta_tilde; }
 };
 
-/// The terms of the variational bound, theory (16), of a discrete schedule with learned variance, for the steps from t
-/// to t - 1, per number of a sample, in nats:
-///   t > 1:  KL(q(x_{t-1} | x_t, x0) || p(x_{t-1} | x_t)) = (log var - log beta_tilde - 1 + beta_tilde / var + (A
-///   gap)^2
-///           / var) / 2
-///   t = 1:  -log p(x0 | x_1) = (log(2 pi var) + (A gap)^2 / var) / 2, with log beta_tilde_1 := log beta_tilde_2
+/// The term of the variational bound, theory (16), of one reverse step from t to s, per number of a sample, in nats:
+///   s > 0:  KL(q(x_s | x_t, x0) || p(x_s | x_t)) = (log var - log beta_tilde - 1 + beta_tilde / var + (A gap)^2 / var)
+///           / 2
+///   s = 0:  -log p(x0 | x_t) = (log(2 pi var) + (A gap)^2 / var) / 2
 /// gap = x0_hat - x0, and A is the factor of x0 in the posterior's mean (6).
-class VarianceBound {
- public:
-  explicit VarianceBound(const Schedule& schedule);
+struct ReverseStep {
+  VarianceRange variance;
+  double A;
+  bool to_data;  ///< s = 0
 
   struct Term {
     double value, derivative;  ///< the second in share
   };
-  Term term(Index t, double gap, double share) const;
+  Term term(double gap, double share) const;
+};
+
+/// The steps between rising levels, of which the first is the data: element i leads from levels[i + 1] to levels[i]. In
+/// the lowest beta_tilde, which is 0 there, is that of the step above, or beta if there is none.
+std::vector<ReverseStep> reverse_steps(std::span<const Level> levels);
+
+/// The terms of all steps of a discrete schedule, for networks that learn their variance.
+class VarianceBound {
+ public:
+  explicit VarianceBound(const Schedule& schedule);
+  /// Of the step from t to t - 1.
+  ReverseStep::Term term(Index t, double gap, double share) const {
+    return steps_[static_cast<std::size_t>(t - 1)].term(gap, share);
+  }
   Index steps() const { return static_cast<Index>(steps_.size()); }
 
  private:
-  struct Entry {
-    VarianceRange variance;
-    double A;
-  };
-  std::vector<Entry> steps_;  // of t = 1..T
+  std::vector<ReverseStep> steps_;  // of t = 1..T
 };
 
 }  // namespace scorefield
