@@ -5,6 +5,7 @@
 #include "network.hpp"
 #include "scorefield/base/check.hpp"
 #include "scorefield/engine/make_engine.hpp"
+#include "scorefield/train/contrastive_divergence.hpp"
 #include "scorefield/train/cross_entropy.hpp"
 #include "scorefield/train/denoising.hpp"
 #include "scorefield/train/energy_matching.hpp"
@@ -206,6 +207,11 @@ void register_objectives(py::module_& m) {
              return std::make_shared<EnergyMatching>(std::move(schedule), parse_weight(weight), parse_times(times));
            }),
            py::arg("schedule"), py::arg("weight") = "simple", py::arg("times") = "uniform");
+  py::class_<ContrastiveDivergence, Objective, std::shared_ptr<ContrastiveDivergence>>(m, "ContrastiveDivergence")
+      .def(py::init([](std::shared_ptr<const Schedule> schedule, Index steps, double step_size) {
+             return std::make_shared<ContrastiveDivergence>(std::move(schedule), ShortChain{steps, step_size});
+           }),
+           py::arg("schedule"), py::arg("steps"), py::arg("step_size"));
   m.def("gradcheck_score_matching", &gradcheck_score_matching, py::arg("trace"), py::arg("probes"), py::arg("seed"));
 }
 

@@ -1,4 +1,6 @@
-"""Training losses: denoising (15) with its weights and times, score matching (17), (18), and the base of your own."""
+"""Training losses: denoising (15) with its weights and times, score matching (17), (18), contrastive divergence, and
+the base of your own.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from scorefield._arrays import choice, integer, number, real_array
 from scorefield._names import find
 from scorefield.schedules import Level, Schedule
 
-__all__ = ["Denoising", "Hybrid", "Implicit", "Loss", "Sliced"]
+__all__ = ["ContrastiveDivergence", "Denoising", "Hybrid", "Implicit", "Loss", "Sliced"]
 
 Array = npt.NDArray[Any]
 Weight = str | Callable[[Level], npt.ArrayLike]
@@ -220,7 +222,45 @@ class Hybrid(Loss):
         return _core.Hybrid(schedule._core, prediction, self.vlb, shape[-1], self.times)
 
 
+@dataclass(frozen=True)
+class ContrastiveDivergence(Loss):
+    """E(x) - E(x'), where x' is the end of a short chain from x, for energies at one noise level: CD-k.
+
+    The likelihood's gradient is the mean of dE/dtheta over the data minus that over samples of the model; the ends of
+    the chains stand for samples. With schedule `Single(0)` it learns the energy of the data themselves, with no noise
+    on them and no second derivatives. The value is near 0 from first to last and no measure of success: compare
+    `Diffusion.energy` with held-out data, or look at `plot.density`.
+
+    steps : of Metropolis-adjusted Langevin dynamics, >= 1, each one call of the network.   step_size : > 0, in scaled
+    units, about the variance of what the data look like from near (a narrow mode) or less. Short chains do not move
+    weight between modes that lie far apart: like the score, this loss learns their shares slowly.
+    Raises ValueError for other schedules than `Single` and other predictions than "energy".
+
+    Sources: Hinton 2002, eq. 7; Du and Mordatch 2019, algorithm 1 (Langevin dynamics).
+
+    >>> ContrastiveDivergence(steps=3)
+    ContrastiveDivergence(steps=3, step_size=0.1)
+    """
+
+    steps: int = 5
+    step_size: float = 0.1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", integer(self.steps, "steps", 1, 1 << 20))
+        object.__setattr__(self, "step_size", number(self.step_size, "step_size", 0, open_low=True))
+
+    def __call__(self, y: Array, target: Array, level: Level) -> tuple[Array, Array]:
+        """Raise TypeError: what this loss judges is the energy at other points than the data."""
+        raise TypeError(f"{self!r} asks the network where its chains end; only fit and evaluate can compute it")
+
+    def _bind(self, schedule: Schedule, prediction: str, shape: tuple[int, ...] | None = None) -> "_core.Objective":
+        if prediction != "energy":
+            raise ValueError(f'{self!r} trains an energy: make the model with prediction="energy", not "{prediction}"')
+        return _core.ContrastiveDivergence(schedule._core, self.steps, self.step_size)
+
+
 NAMED: dict[str, Callable[[], Loss]] = {
+    "ContrastiveDivergence": ContrastiveDivergence,
     "Denoising": Denoising,
     "Hybrid": Hybrid,
     "Implicit": Implicit,

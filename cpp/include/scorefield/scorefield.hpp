@@ -113,6 +113,7 @@
 #include "scorefield/schedule/vp.hpp"
 #include "scorefield/train/batch.hpp"
 #include "scorefield/train/batch_order.hpp"
+#include "scorefield/train/contrastive_divergence.hpp"
 #include "scorefield/train/cross_entropy.hpp"
 #include "scorefield/train/denoising.hpp"
 #include "scorefield/train/derivative_gradient.hpp"
