@@ -115,6 +115,27 @@ TEST(Ode, ClosedFormsInBothDirections) {
   EXPECT_LT((down - std::exp(2.25) * up).cwiseAbs().maxCoeff(), 1e-8);
 }
 
+// An integral along the way, which f does not read: the same bytes, and the second stage of each step does without it.
+TEST(Ode, IntegralsAreAskedForWhereTheyCount) {
+  Index whole = 0, narrow = 0;
+  const OdeField field = [&](std::span<const Index>, std::span<const double> t, In<double> y, Out<double> dy) {
+    (dy.cols() == 2 ? whole : narrow) += y.rows();
+    for (Index i = 0; i < y.rows(); ++i) {
+      const double s = t[static_cast<std::size_t>(i)];
+      dy(i, 0) = -2 * s * y(i, 0);
+      if (dy.cols() == 2) dy(i, 1) = y(i, 0) * std::cos(5 * s);
+    }
+  };
+  Matrix<double> a = starts(5), b = a;
+  const std::vector<double> from(5, 0);
+  integrate(field, from, 1.5, {1e-8, 1e-8}, a);
+  const Index all = whole;
+  const OdeWork work = integrate(field, from, 1.5, {1e-8, 1e-8}, b, nullptr, 1);
+  EXPECT_EQ(a, b);
+  EXPECT_EQ(narrow, work.accepted + work.rejected);
+  EXPECT_EQ(whole - all + narrow, all);
+}
+
 TEST(Ode, RowsStartWhereTheyStandAndThoseAtTheEndStay) {
   Matrix<double> y = starts(3);
   const Matrix<double> before = y;

@@ -147,6 +147,29 @@ def test_a_row_is_the_same_in_every_batch():
             assert np.array_equal(model.log_prob(x, **options), whole)
 
 
+def test_parts_of_a_data_set_give_the_numbers_of_the_whole():
+    """Row i draws from (seed, start + i), and hears the label that stands beside it."""
+    net = sf.MLP(2, widths=(16,), classes=3, seed=1)
+    model, x, labels = sf.Diffusion(net, sf.schedules.Linear(1000)), sf.normal((20, 2), seed=3), np.arange(20) % 3
+    levels = np.round(8 * x.clip(-1, 1)) / 8
+    asked = {
+        "log_prob": (x, {"divergence": "hutchinson"}),
+        "bits_per_dim": (levels, {"levels": 17, "divergence": "hutchinson"}),
+        "vlb": (x, {"steps": 20}),
+    }
+    for name, (data, words) in asked.items():
+        ask = getattr(model, name)
+        parts = [(slice(0, 7), 0), (slice(7, 20), 7)]
+        found = [ask(data[rows], labels=labels[rows], start=start, **words) for rows, start in parts]
+        whole, other = ask(data, labels=labels, **words), ask(data, labels=labels, start=1, **words)
+        if name == "vlb":
+            found, whole, other = [part.total for part in found], whole.total, other.total
+        assert np.array_equal(np.concatenate(found), whole)
+        assert not np.array_equal(other, whole)
+    with pytest.raises(ValueError, match="start must be an integer"):
+        model.vlb(x, start=-1)
+
+
 def test_bits_per_dim_is_the_mean_of_the_density_over_an_interval():
     """Of -log N(x + u; 0, c^2) that is (x^2 + half^2 / 3) / 2 c^2 for each number, plus the offset of (25)."""
     truth = sf.GaussianMixture([[0.0, 0.0]], stds=0.6)
@@ -235,7 +258,7 @@ def test_what_makes_no_sense_is_refused():
         with pytest.raises(ValueError, match=text):
             call()
     nan = sf.Denoiser(lambda x, t: np.where(t[:, None] > 0.5, np.nan, 0.9 * x), sf.schedules.VP(), 2)
-    with pytest.raises(sf.NonFiniteError, match=r"not finite at t = 0\.5\d* in sample 0"):
+    with pytest.raises(sf.NonFiniteError, match=r"not finite at t = 0\.5\d* in sample [01]"):
         nan.log_prob(POINTS[:2])
     with pytest.raises(sf.NonFiniteError, match=r"not finite at t = .* in sample 0"):
         nan.vlb(POINTS[:2])

@@ -27,6 +27,7 @@ constexpr Index most_attempts = 100'000;  // of one row
 constexpr Index block_numbers = 1 << 20;  // numbers of y that are worked on at a time
 constexpr double least_step = 1e-13;      // of the whole way
 constexpr double order = 5;
+constexpr double memory = 0.04;  // of the error before, in the choice of a step
 
 }  // namespace
 
@@ -39,20 +40,21 @@ double DormandPrince::stage(std::size_t i, Index row, Index column, In<double> k
 }
 
 void DormandPrince::step(const OdeField& f, std::span<const Index> rows, std::span<const double> t,
-                         std::span<const double> h, In<double> y, In<double> k1) {
-  const Index n = y.rows();
+                         std::span<const double> h, In<double> y, In<double> k1, Index integrals) {
+  const Index n = y.rows(), D = y.cols();
+  k_[0].rightCols(integrals).setZero();
   at_.resize(static_cast<std::size_t>(n));
   for (std::size_t i = 1; i < 7; ++i) {
     for (Index r = 0; r < n; ++r) {
       const double step = h[static_cast<std::size_t>(r)];
-      for (Index j = 0; j < y.cols(); ++j) {
+      for (Index j = 0; j < D; ++j) {
         double slope = 0;
         for (std::size_t s = 0; s < i; ++s) slope += a[i][s] * stage(s, r, j, k1);
         next_(r, j) = y(r, j) + step * slope;
       }
       at_[static_cast<std::size_t>(r)] = t[static_cast<std::size_t>(r)] + c[i] * step;
     }
-    f(rows, at_, next_.topRows(n), k_[i - 1].topRows(n));
+    f(rows, at_, next_.topRows(n), k_[i - 1].topLeftCorner(n, i == 1 ? D - integrals : D));
   }
 }
 
@@ -73,14 +75,15 @@ namespace {
 /// Rows begin .. end - 1 of the batch, with the active ones kept dense.
 class Block {
  public:
-  Block(const OdeField& f, const OdeTolerance& tolerance, double to, const Interrupt* interrupt, OdeWork& work)
-      : f_(f), tolerance_(tolerance), to_(to), interrupt_(interrupt), work_(work) {}
+  Block(const OdeField& f, const OdeTolerance& tolerance, double to, const Interrupt* interrupt, Index integrals,
+        OdeWork& work)
+      : f_(f), tolerance_(tolerance), to_(to), interrupt_(interrupt), integrals_(integrals), work_(work) {}
 
   void run(std::span<const double> from, Index begin, Index end, Out<double> y) {
     start(from, begin, end, y);
     DormandPrince method(count(), y.cols());
     while (count() > 0) {
-      method.step(counted(), rows_, t_, h_, y_, k1_);
+      method.step(counted(), rows_, t_, h_, y_, k1_, integrals_);
       judge(method, y);
     }
   }
@@ -89,6 +92,7 @@ class Block {
   struct Past {
     Index attempts = 0;
     bool rejected = false;
+    double error = 1e-4;  // of the step before
   };
   Index count() const { return static_cast<Index>(rows_.size()); }
 
@@ -190,11 +194,15 @@ class Block {
     k1_.row(target) = k1.row(source).eval();
   }
 
-  /// h := 0.9 error^(-1/5) h, within 0.2..5; no growth straight after a rejection; never past the end.
+  /// h := 0.9 error^(-1/5 + 3/4 m) before^m h, m = 0.04, within 0.2..5; after a rejection 0.9 error^(-1/5) h, and then
+  /// no growth; never past the end.
   void renew(std::size_t i, double error) {
     const bool accepted = error <= 1, finite = std::isfinite(error);
-    const double wanted = !finite ? 0.1 : error == 0 ? 5 : 0.9 * std::pow(error, -1 / order);
+    const double power = accepted ? 0.75 * memory - 1 / order : -1 / order;
+    const double before = accepted ? std::pow(past_[i].error, memory) : 1;
+    const double wanted = !finite ? 0.1 : error == 0 ? 5 : 0.9 * std::pow(error, power) * before;
     const double factor = finite ? std::clamp(wanted, 0.2, accepted && past_[i].rejected ? 1.0 : 5.0) : wanted;
+    if (accepted) past_[i].error = std::max(error, 1e-4);
     past_[i].rejected = !accepted;
     const double left = to_ - t_[i];
     h_[i] *= factor;
@@ -230,6 +238,7 @@ class Block {
   OdeTolerance tolerance_;
   double to_;
   const Interrupt* interrupt_;
+  Index integrals_;
   OdeWork& work_;
   std::vector<Index> rows_;
   std::vector<double> t_, h_, way_;
@@ -240,7 +249,7 @@ class Block {
 }  // namespace
 
 OdeWork integrate(const OdeField& f, std::span<const double> from, double to, const OdeTolerance& tolerance,
-                  Out<double> y, const Interrupt* interrupt) {
+                  Out<double> y, const Interrupt* interrupt, Index integrals) {
   require(static_cast<Index>(from.size()) == y.rows(), "need a time for each of the ", y.rows(), " rows, got ",
           from.size());
   require(tolerance.relative >= 1e-13 && tolerance.relative < 1, "rtol must be in [1e-13, 1), got ",
@@ -249,7 +258,7 @@ OdeWork integrate(const OdeField& f, std::span<const double> from, double to, co
   OdeWork work;
   const Index rows = std::clamp<Index>(block_numbers / std::max<Index>(1, y.cols()), 1, 4096);
   for (Index begin = 0; begin < y.rows(); begin += rows) {
-    Block(f, tolerance, to, interrupt, work).run(from, begin, std::min(begin + rows, y.rows()), y);
+    Block(f, tolerance, to, interrupt, integrals, work).run(from, begin, std::min(begin + rows, y.rows()), y);
   }
   return work;
 }

@@ -34,6 +34,10 @@ class Traces {
     }
   }
 
+  /// x0 := x0_hat alone.
+  void ask(std::span<const Index> rows, In<double> x, Levels t, Out<double> x0) const {
+    denoise_rows(denoiser_, first_, rows, x, t, x0);
+  }
   /// x0 := x0_hat, trace[i] := that of row rows[i].
   void ask(std::span<const Index> rows, In<double> x, Levels t, Out<double> x0, std::vector<double>& trace) const {
     trace.assign(rows.size(), 0);
@@ -89,11 +93,16 @@ class DensityField {
       levels_.push_back(points_.back().level);
       x_.row(i) = points_.back().scale * now.row(i).head(D);
     }
-    traces_.ask(rows, x_, levels_, x0_, trace_);
+    const bool whole = slope.cols() > D;
+    if (whole) {
+      traces_.ask(rows, x_, levels_, x0_, trace_);
+    } else {
+      traces_.ask(rows, x_, levels_, x0_);
+    }
     for (Index i = 0; i < n; ++i) {
       const FlowPoint& p = points_[static_cast<std::size_t>(i)];
       slope.row(i).head(D) = p.y * now.row(i).head(D) + p.x0 * x0_.row(i);
-      slope(i, D) = static_cast<double>(D) * p.y + p.x0 * p.scale * trace_[static_cast<std::size_t>(i)];
+      if (whole) slope(i, D) = static_cast<double>(D) * p.y + p.x0 * p.scale * trace_[static_cast<std::size_t>(i)];
     }
   }
 
@@ -130,7 +139,7 @@ Transport transport(const Flow& flow, const SmoothDenoiser& denoiser, Levels fro
     }
     const Traces traces(denoiser, divergence, first + begin, n, D);
     try {
-      const OdeWork work = integrate(DensityField(flow, traces), starts, flow.tau(to), tolerance, y, interrupt);
+      const OdeWork work = integrate(DensityField(flow, traces), starts, flow.tau(to), tolerance, y, interrupt, 1);
       out.work.evaluations += work.evaluations;
       out.work.accepted += work.accepted;
       out.work.rejected += work.rejected;

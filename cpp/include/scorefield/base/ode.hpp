@@ -13,8 +13,8 @@
 /// own time and its own step size, so its result is the same in any batch, bit for bit.
 namespace scorefield {
 
-/// dy := f(t, y).  rows: (m), rising, numbers of the rows in the whole batch; t: (m), a time for each; y, dy: (m, D).
-/// Must treat each row by itself.
+/// dy := f(t, y).  rows: (m), rising, numbers of the rows in the whole batch; t: (m), a time for each; y: (m, D), dy:
+/// (m, D), or narrower where the last columns are not asked for. Must treat each row by itself.
 using OdeField =
     std::function<void(std::span<const Index> rows, std::span<const double> t, In<double> y, Out<double> dy)>;
 
@@ -34,13 +34,14 @@ struct OdeFailure : std::runtime_error {
 
 /// The pair of orders 5 and 4 with seven stages. Dormand & Prince 1980, J. Comput. Appl. Math. 6, table 2:
 ///   k_i = f(t + c_i h, y + h sum_{j<i} a_ij k_j),     y' = y + h sum_i b_i k_i,     error = h sum_i (b_i - b*_i) k_i
-/// The last stage is f at y': the first stage of the next step.
+/// The last stage is f at y': the first stage of the next step. b_2 = b*_2 = 0, so where the last `integrals` columns
+/// of y are integrals, which f does not read, the second stage does not ask for their slopes.
 class DormandPrince {
  public:
   DormandPrince(Index rows, Index dimension);
   /// One step of every row i from t[i] to t[i] + h[i].  k1: f(t, y).  Afterwards next() holds y' and last() f there.
   void step(const OdeField& f, std::span<const Index> rows, std::span<const double> t, std::span<const double> h,
-            In<double> y, In<double> k1);
+            In<double> y, In<double> k1, Index integrals = 0);
   const Matrix<double>& next() const { return next_; }
   const Matrix<double>& last() const { return k_.back(); }
   /// The error of row i in the units of the tolerance; at most 1 is accepted. y: the state before the step.
@@ -60,9 +61,11 @@ struct OdeWork {
 };
 
 /// y := y(to), given row i at from[i]; rows that stand at `to` stay as they are. Step sizes: Hairer, Norsett & Wanner
-/// 1993, section II.4 (first step by II.4.14, factors in 0.2..5 with safety 0.9). Rows are worked on in blocks whose
-/// memory is bounded; those that are done leave the block. Throws OdeFailure, and what f and the interrupt throw.
+/// 1993, section II.4 (first step by II.4.14, factors in 0.2..5 with safety 0.9), with the memory of their DOPRI5 for
+/// the error of the step before. Rows are worked on in blocks whose memory is bounded; those that are done leave the
+/// block. integrals: how many of the last columns of y f does not read. Throws OdeFailure, and what f and the interrupt
+/// throw.
 OdeWork integrate(const OdeField& f, std::span<const double> from, double to, const OdeTolerance& tolerance,
-                  Out<double> y, const Interrupt* interrupt = nullptr);
+                  Out<double> y, const Interrupt* interrupt = nullptr, Index integrals = 0);
 
 }  // namespace scorefield
