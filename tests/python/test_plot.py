@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
+import scorefield as sf  # noqa: E402
 from scorefield import datasets, plot  # noqa: E402
 
 
@@ -234,10 +235,50 @@ def test_density_is_exp_of_log_prob():
     assert p[30, 40] == pytest.approx(np.exp(-0.5) / (2 * np.pi), rel=1e-5)  # x = 1, y = 0
     assert ax.get_xlim() == (-3, 3)
     assert ax.get_ylim() == (-2, 2)
-    with pytest.raises(TypeError, match=r"needs a model with log_prob\(x\)"):
+    with pytest.raises(TypeError, match=r"needs a model with log_prob\(x\) or energy\(x_t, t\)"):
         plot.density(object())
     with pytest.raises(ValueError, match="limits must be"):
         plot.density(Bell(), limits=(3, -3))
+
+
+class Well:
+    """The energy of N(0, 0.5^2) in the plane, up to a constant that depends on t."""
+
+    asked = None
+
+    def energy(self, x, t):
+        self.asked = t
+        return 2 * (x**2).sum(1) + 7 * (1 if t is None else t)
+
+
+def test_density_of_an_energy_is_normalised_over_the_picture():
+    """Sums of a Gaussian on a lattice of spacing h are right to exp(-2 pi^2 0.5^2 / h^2), here far below rounding."""
+    well = Well()
+    ax = plot.density(well, limits=((-3, 3), (-2.5, 3)), resolution=61)
+    p = np.asarray(ax.images[0].get_array())
+    side = [np.linspace(-3, 3, 61), np.linspace(-2.5, 3, 61)]
+    r2 = side[0][None] ** 2 + side[1][:, None] ** 2
+    assert np.allclose(p, np.exp(-2 * r2) / (np.pi / 2), rtol=1e-5)
+    assert well.asked is None
+    assert plot.density(well, 0.3, limits=(-3, 3), resolution=5).get_title(loc="left") == "density at t = 0.3"
+    assert well.asked == 0.3
+
+
+def test_density_of_a_model_in_the_units_of_the_data():
+    net = sf.MLP(2, widths=(8,), out=1, seed=1)
+    shift, scale = np.array([1.0, -1.0]), np.array([0.5, 2.0])
+    model = sf.Diffusion(net, sf.schedules.Single(0.1), scale=(shift, scale), prediction="energy")
+    p = np.asarray(plot.density(model, resolution=9).images[0].get_array())
+    side = np.linspace(-3, 3, 9)
+    points = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+    E = model.energy((points - shift) / scale).astype(np.float64)
+    expected = np.exp(-E) / np.exp(-E).sum() / (6 / 8) ** 2
+    assert np.allclose(p.ravel(), expected, rtol=1e-4)
+    other = sf.Diffusion(sf.MLP(2, widths=(8,), seed=1), sf.schedules.VP())  # has no energy: by log_prob
+    q = np.asarray(plot.density(other, 0.5, resolution=3).images[0].get_array())
+    nine = points[[0, 4, 8, 36, 40, 44, 72, 76, 80]]
+    assert np.allclose(q.ravel(), np.exp(other.log_prob(nine, 0.5, rtol=1e-3, atol=1e-3)), rtol=1e-4)
+    assert np.allclose(q.ravel(), np.exp(other.log_prob(nine, 0.5)), rtol=0.05)
 
 
 def test_animate_writes_points_and_images(tmp_path):

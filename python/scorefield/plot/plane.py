@@ -121,20 +121,40 @@ def score_field(
     return _plane(ax, horizontal, vertical, title)
 
 
-def density(model: Any, *, ax: Any = None, limits: Limits = (-3.0, 3.0), resolution: int = 160, **kwargs: Any) -> Any:
+def density(
+    model: Any,
+    t: float | None = None,
+    *,
+    ax: Any = None,
+    limits: Limits = (-3.0, 3.0),
+    resolution: int = 160,
+    **kwargs: Any,
+) -> Any:
     """Show the density that a model gives to the points of the plane, with lines through a half, a tenth and a
     hundredth of its top.
 
-    model : anything with log_prob(x (n, 2)) -> (n,), such as a GaussianMixture.
-    limits : (low, high) for both axes, or one pair for each.   resolution : points per side.   kwargs : for
-    `Axes.imshow`.
-    Returns the Axes. Raises TypeError if the model has no log_prob.
+    model : anything with log_prob(x (n, 2)) -> (n,), such as a GaussianMixture or (at rtol = atol = 1e-3, which a
+    picture does not show) a Denoiser; or an energy: a Diffusion with prediction "energy", or anything with
+    energy(x_t, t) -> (n,) and no log_prob. Of exp(-energy) the picture shows its share of the sum over all points of
+    the picture, so `limits` must hold all of the density.
+    t : time; None: the data (an energy: the model's least time).   limits : (low, high) for both axes, or one pair for
+    each, in the units of the data.   resolution : points per side.   kwargs : for `Axes.imshow`.
+    Returns the Axes. Raises TypeError if the model has neither.
     """
-    _needs(model, "log_prob", "log_prob(x)")
     horizontal, vertical = _limits(limits, None)
     resolution = integer(resolution, "resolution", 2)
     where = _lattice(horizontal, vertical, resolution)
-    p = np.exp(np.asarray(model.log_prob(where.astype(np.float32)), np.float64)).reshape(resolution, resolution)
+    if _is_energy(model):
+        E = np.asarray(model.energy(_encoded(model, where).astype(np.float32), t), np.float64)
+        cell = np.prod([(high - low) / (resolution - 1) for low, high in (horizontal, vertical)])
+        p = np.exp(E.min() - E)
+        p /= p.sum() * cell
+    else:
+        _needs(model, "log_prob", "log_prob(x) or energy(x_t, t)")
+        at = () if t is None else (t,)
+        quick = {"rtol": 1e-3, "atol": 1e-3} if hasattr(model, "bits_per_dim") else {}
+        p = np.exp(np.asarray(model.log_prob(where.astype(np.float32), *at, **quick), np.float64))
+    p = p.reshape(resolution, resolution)
     ax = own_axes(ax)
     options = {
         "cmap": density_colours(),
@@ -149,7 +169,19 @@ def density(model: Any, *, ax: Any = None, limits: Limits = (-3.0, 3.0), resolut
         ax.contour(
             *side, p, levels=p.max() * np.array([0.01, 0.1, 0.5]), colors=INK, linewidths=(0.4, 0.5, 0.6), alpha=0.45
         )
-    return _plane(ax, horizontal, vertical, "density")
+    return _plane(ax, horizontal, vertical, "density" if t is None else f"density at t = {t:g}")
+
+
+def _is_energy(model: Any) -> bool:
+    """Whether the model has an energy: every Diffusion has the method, but those with prediction "energy" answer."""
+    by_default = None if hasattr(model, "log_prob") else "energy"
+    return hasattr(model, "energy") and getattr(model, "_prediction", by_default) == "energy"
+
+
+def _encoded(model: Any, points: Array) -> Array:
+    """Points in the units of the data as x_t of the model."""
+    encoded: Array = model._encode(points) if hasattr(model, "_encode") else points
+    return encoded
 
 
 def _needs(model: Any, method: str, signature: str) -> None:
