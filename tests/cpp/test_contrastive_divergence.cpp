@@ -24,8 +24,8 @@ struct Question {
   Inputs<double> in;
   std::vector<double> scale, value, gradient;
 
-  Question(const nn::MLP& m, Index rows)
-      : engine(make_tangent_engine<double>(nn::plan(m))),
+  Question(const nn::MLP& m, Index rows, bool by_dual_numbers = false)
+      : engine(by_dual_numbers ? dual_tangents<double>(nn::plan(m)) : make_tangent_engine<double>(nn::plan(m))),
         point(gradcheck_point(engine->plan(), 3, rows)),
         weights(engine->weights()),
         tape(engine->tape(rows, 0)),
@@ -46,9 +46,13 @@ Matrix<double> numbers(Index rows, Index columns, std::uint64_t seed) {
   return z;
 }
 
-// Central differences of fourth order at fixed ends: error h^4 = 1e-16 of the fifth derivative, rounding 1e-12.
-TEST(ContrastiveDivergence, GradientIsThatOfTheContrast) {
-  Question q({.in = 3, .out = 1, .widths = {8, 8}}, 5);
+// Central differences of fourth order at fixed ends: error h^4 = 1e-16 of the fifth derivative, rounding 1e-12. Images
+// go by dual numbers.
+class Contrast : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(BothEngines, Contrast, testing::Bool());
+
+TEST_P(Contrast, GradientIsThatOfItsDifferences) {
+  Question q({.in = 3, .out = 1, .widths = {8, 8}}, 5, GetParam());
   q.scale = {1, 0.5, 2, 0, 1};
   const Matrix<double> ends = numbers(5, 3, 1);
   contrast<double>(q.pass(true), ends, q.value);
