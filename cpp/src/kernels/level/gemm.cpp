@@ -192,10 +192,10 @@ void gemm_gradient(int points, int rows, Blocks V, const float* M, std::size_t M
               q.dU += static_cast<std::size_t>(width) * dU_block;
         };
         if constexpr (widest == 4) {
-          for (; k + 4 <= out_blocks; step(4)) accumulate_block<4>(q);
-          for (; k + 2 <= out_blocks; step(2)) accumulate_block<2>(q);
+          while (k + 4 <= out_blocks) accumulate_block<4>(q), step(4);
+          while (k + 2 <= out_blocks) accumulate_block<2>(q), step(2);
         }
-        for (; k < out_blocks; step(1)) accumulate_block<1>(q);
+        while (k < out_blocks) accumulate_block<1>(q), step(1);
       }
     }
   }
