@@ -80,12 +80,21 @@ def test_affinity_is_obeyed_before_and_after_the_import():
     assert out == "1 1"
 
 
+IMPORTS = [
+    "import scorefield",
+    "import torch, scorefield",
+    "import scorefield, torch",
+    "import sklearn.linear_model, scorefield",
+    "import scorefield, sklearn.linear_model",
+]
+
+
 @linux
 @two
-@pytest.mark.parametrize("imports", ["", "import torch", "import sklearn.linear_model"])
+@pytest.mark.parametrize("imports", IMPORTS)
 def test_threadpoolctl_limits_us_and_lets_go(imports):
     """Under the limit no thread is made; after it there is one more, and the same bytes."""
-    for package in ("threadpoolctl", *imports.split()[1:]):
+    for package in ("threadpoolctl", *imports.removeprefix("import ").split(", ")):
         pytest.importorskip(package.split(".")[0])
     out = run(f"""
         {imports}
@@ -175,12 +184,90 @@ def test_a_child_forked_while_another_thread_trains_works():
     assert out == "well"
 
 
+@pytest.mark.parametrize("other", OTHERS)
+def test_children_of_a_fork_work_beside_a_library_that_has_used_its_threads(other):
+    """OpenMP's own threads do not survive a fork: a child that entered a region of it would wait for ever."""
+    pytest.importorskip(other)
+    out = run(f"""
+        {OTHERS[other]}
+        truth = train()
+        for _ in range(5):
+            child = os.fork()
+            if child == 0:
+                import signal
+                signal.alarm(60)
+                os._exit(0 if train() == truth else 1)
+            assert os.waitpid(child, 0)[1] == 0
+        print("well")
+    """)
+    assert out == "well"
+
+
+def test_a_fork_in_the_middle_of_a_training_leaves_two_that_go_on():
+    out = run(
+        """
+        import signal
+        import scorefield as sf
+        x = np.random.default_rng(0).normal(size=(64, 4, 4, 1)).astype(np.float32)
+        def fit(callback=None):
+            model = sf.Diffusion(sf.UNet((4, 4, 1), widths=(8, 8), seed=2), "cosine")
+            return model.fit(x, steps=9, every=3, callback=callback, progress=False).net.theta.tobytes()
+        truth, children = fit(), []
+        def fork(event):
+            if event.step == 3:
+                children.append(os.fork())
+                if children[0] == 0:
+                    signal.alarm(60)
+        well = fit(fork) == truth
+        if children[0] == 0:
+            os._exit(0 if well else 1)
+        print(well, os.waitpid(children[0], 0)[1])
+        """
+    )
+    assert out == "True 0"
+
+
 def test_joblib_workers_give_the_same_samples():
     joblib = pytest.importorskip("joblib")
     model = sf.Diffusion(sf.MLP(3, widths=(8,)), "cosine")
     ask = joblib.delayed(model.sample)
     there = joblib.Parallel(n_jobs=2)(ask(3, start=3 * k, steps=3) for k in range(4))
     assert [a.tobytes() for a in there] == [model.sample(3, start=3 * k, steps=3).tobytes() for k in range(4)]
+
+
+# ---- threads of Python
+
+
+def test_python_threads_within_python_threads_give_the_bytes_of_one():
+    """The interpreter changes threads a hundred times as often as usual."""
+    out = run("""
+        from concurrent.futures import ThreadPoolExecutor
+        truth = train()
+        sys.setswitchinterval(5e-5)
+        def outer(_):
+            with ThreadPoolExecutor(2) as inner:
+                return [train(), *inner.map(lambda _: train(), range(2))]
+        with ThreadPoolExecutor(3) as pool:
+            found = [bytes_ for part in pool.map(outer, range(3)) for bytes_ in part]
+        print(len(found), set(found) == {truth})
+    """)
+    assert out == "9 True"
+
+
+def test_a_denoiser_in_python_may_ask_the_library_and_from_a_thread_of_its_own():
+    """It is called between two parallel loops: the workers are free for it."""
+    out = run("""
+        from concurrent.futures import ThreadPoolExecutor
+        import scorefield as sf
+        mixture = sf.GaussianMixture(np.array([[-1.0, 0], [1, 0]]), stds=0.3).denoiser("cosine")
+        def in_a_thread(x_t, t):
+            with ThreadPoolExecutor(1) as pool:
+                return pool.submit(mixture.denoise, x_t, t).result()
+        ways = [sf.Denoiser(ask, "cosine", 2) for ask in (mixture.denoise, in_a_thread)]
+        here, there = (way.sample(3000, steps=8, sampler="ancestral", seed=4) for way in ways)
+        print(np.isfinite(here).all(), np.array_equal(here, there))
+    """)
+    assert out == "True True"
 
 
 # ---- nobody spins
