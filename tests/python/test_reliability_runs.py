@@ -244,6 +244,7 @@ def interrupt_after(seconds):
 DEFAULT = ((8, 8, 1), (32, 64))
 
 
+@pytest.mark.measured
 def test_ctrl_c_in_fit_is_answered_soon_and_the_model_is_whole():
     x = np.random.default_rng(0).normal(size=(256, 8, 8, 1)).astype(np.float32)
     model = sf.Diffusion(sf.UNet(DEFAULT[0], widths=DEFAULT[1]), sf.schedules.Cosine(1000))
@@ -258,6 +259,7 @@ def test_ctrl_c_in_fit_is_answered_soon_and_the_model_is_whole():
     assert np.array_equal(fresh.net.theta, model.net.theta)
 
 
+@pytest.mark.measured
 def test_ctrl_c_in_sample_is_answered_soon_and_the_model_goes_on():
     model = sf.Diffusion(sf.UNet(DEFAULT[0], widths=DEFAULT[1]), sf.schedules.Cosine(1000))
     pressed = interrupt_after(0.5)
@@ -390,6 +392,7 @@ def resident():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("cycles", [60, pytest.param(1000, marks=pytest.mark.slow)])
 def test_models_leave_nothing_behind(cycles):
     def cycle():

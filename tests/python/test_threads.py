@@ -273,6 +273,7 @@ def test_a_denoiser_in_python_may_ask_the_library_and_from_a_thread_of_its_own()
 # ---- nobody spins
 
 
+@pytest.mark.measured
 @two
 def test_workers_sleep_when_there_is_nothing_to_do():
     """Half a second of waiting, at the end or while Python thinks, costs no processor time: 2 % is a wide bound."""

@@ -151,6 +151,7 @@ def test_class_balance_by_weights():
     assert (moved != 0).all()  # ten rows of two hundred, yet about half of the batch
 
 
+@pytest.mark.measured
 def test_big_networks_hear_ctrl_c_within_a_quarter_of_a_second():
     net = UNet((16, 16, 3), widths=(64, 128), seed=0)
     t = trainer(net=net, batch_size=64)
