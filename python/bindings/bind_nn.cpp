@@ -29,8 +29,21 @@ nn::Activation activation(const std::string& name) {
   if (name == "silu") return nn::Activation::silu;
   if (name == "gelu") return nn::Activation::gelu;
   if (name == "tanh") return nn::Activation::tanh;
-  require(name == "relu", "activation must be one of identity, silu, gelu, tanh, relu, got ", name);
+  if (name == "mish") return nn::Activation::mish;
+  require(name == "relu", "activation must be one of identity, silu, gelu, tanh, relu, mish, got ", name);
   return nn::Activation::relu;
+}
+nn::UNet::Time time_embedding(const std::string& name) {
+  if (name == "sinusoid") return nn::UNet::Time::sinusoid;
+  if (name == "table") return nn::UNet::Time::table;
+  require(name == "fourier", "time must be sinusoid, fourier or table, got ", name);
+  return nn::UNet::Time::fourier;
+}
+nn::UNet::Joining joining(const std::string& name) {
+  if (name == "linear") return nn::UNet::Joining::linear;
+  if (name == "sinusoid") return nn::UNet::Joining::sinusoid;
+  require(name == "identity", "joining must be linear, sinusoid or identity, got ", name);
+  return nn::UNet::Joining::identity;
 }
 
 std::vector<py::tuple> parameters(const Network& net) {
@@ -141,6 +154,44 @@ void register_recording(py::module_& m, const char* name) {
       .def("backward", &backward<S>, py::arg("dy").noconvert(), py::arg("wanted"));
 }
 
+/// nn::UNet, its settings under their own names; `unet` makes the network.
+void register_unet(py::module_& m) {
+  using U = nn::UNet;
+  py::class_<U>(m, "UNetSpec")
+      .def(
+          py::init([](Triple shape, Sizes widths) { return U{.shape = shape_of(shape), .widths = std::move(widths)}; }),
+          py::arg("shape"), py::arg("widths"))
+      .def_readwrite("depth", &U::depth)
+      .def_readwrite("attention", &U::attention)
+      .def_readwrite("attention_up", &U::attention_up)
+      .def_readwrite("middle", &U::middle)
+      .def_readwrite("middle_attention", &U::middle_attention)
+      .def_readwrite("middle_groups", &U::middle_groups)
+      .def_readwrite("middle_scale", &U::middle_scale)
+      .def_readwrite("head_channels", &U::head_channels)
+      .def_readwrite("groups", &U::groups)
+      .def_readwrite("eps", &U::eps)
+      .def_readwrite("classes", &U::classes)
+      .def_readwrite("image_channels", &U::image_channels)
+      .def_readwrite("vector_channels", &U::vector_channels)
+      .def_readwrite("out_channels", &U::out_channels)
+      .def_readwrite("shifted_downsampling", &U::shifted_downsampling)
+      .def_readwrite("residual_resampling", &U::residual_resampling)
+      .def_readwrite("residual_down", &U::residual_down)
+      .def_readwrite("residual_up", &U::residual_up)
+      .def_readwrite("dropout", &U::dropout)
+      .def_readwrite("frequency_shift", &U::frequency_shift)
+      .def_readwrite("cosine_first", &U::cosine_first)
+      .def_readwrite("scale_shift", &U::scale_shift)
+      .def_readwrite("time_rows", &U::time_rows)
+      .def_readwrite("time_width", &U::time_width)
+      .def_readwrite("centred", &U::centred)
+      .def_property("activation", nullptr, [](U& u, const std::string& name) { u.act = activation(name); })
+      .def_property("time", nullptr, [](U& u, const std::string& name) { u.time = time_embedding(name); })
+      .def_property("joining", nullptr, [](U& u, const std::string& name) { u.joining = joining(name); });
+  m.def("unet", [](const U& spec) { return network(spec); }, py::arg("spec"));
+}
+
 void register_makers(py::module_& m) {
   m.def(
       "mlp",
@@ -150,39 +201,6 @@ void register_makers(py::module_& m) {
       },
       py::arg("inputs"), py::arg("outputs"), py::arg("widths"), py::kw_only(), py::arg("time_channels") = 64,
       py::arg("classes") = 0, py::arg("vector_channels") = 0, py::arg("activation") = "silu");
-  m.def(
-      "unet",
-      [](Triple shape, Sizes widths, Index depth, Sizes attention, bool middle_attention, Index head_channels,
-         Index groups, double eps, Index classes, Index image_channels, Index vector_channels, Index out_channels,
-         bool shifted_downsampling, double dropout, Index frequency_shift, bool cosine_first, bool scale_shift,
-         bool residual_resampling, double middle_scale) {
-        return network(nn::UNet{shape_of(shape),
-                                std::move(widths),
-                                depth,
-                                std::move(attention),
-                                middle_attention,
-                                head_channels,
-                                groups,
-                                eps,
-                                classes,
-                                image_channels,
-                                vector_channels,
-                                std::nullopt,
-                                out_channels,
-                                shifted_downsampling,
-                                dropout,
-                                frequency_shift,
-                                cosine_first,
-                                scale_shift,
-                                residual_resampling,
-                                middle_scale});
-      },
-      py::arg("shape"), py::arg("widths"), py::kw_only(), py::arg("depth") = 2, py::arg("attention") = Sizes{},
-      py::arg("middle_attention") = true, py::arg("head_channels") = 0, py::arg("groups") = 0, py::arg("eps") = 1e-5,
-      py::arg("classes") = 0, py::arg("image_channels") = 0, py::arg("vector_channels") = 0,
-      py::arg("out_channels") = 0, py::arg("shifted_downsampling") = false, py::arg("dropout") = 0.0,
-      py::arg("frequency_shift") = 0, py::arg("cosine_first") = false, py::arg("scale_shift") = false,
-      py::arg("residual_resampling") = false, py::arg("middle_scale") = 1.0);
   m.def(
       "encoder",
       [](Triple shape, Sizes widths, Index out, Index depth) {
@@ -232,6 +250,7 @@ void register_nn(py::module_& m) {
           },
           py::arg("seed") = 0);
   register_makers(m);
+  register_unet(m);
   m.def("default_groups", &nn::default_groups, py::arg("widths"));
 }
 

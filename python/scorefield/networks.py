@@ -16,9 +16,10 @@ from scorefield.network import Network, Shape, Tape
 
 __all__ = ["MLP", "Encoder", "Network", "Tape", "UNet"]
 
-ACTIVATIONS = ("silu", "gelu", "tanh", "relu", "identity")
+ACTIVATIONS = ("silu", "gelu", "tanh", "relu", "mish", "identity")
+JOININGS = ("linear", "sinusoid", "identity")
 LONGEST = 2**24  # of one axis
-FLAGS = ("middle_attention", "shifted_downsampling", "residual_resampling", "scale_shift", "cosine_first")
+FLAGS = ("middle", "middle_attention", "shifted_downsampling", "scale_shift", "cosine_first", "centred")
 
 
 @dataclass(eq=False, repr=False)
@@ -30,7 +31,7 @@ class MLP(Network):
     classes : number of labels.   condition : (K,), a vector that joins the first layer.
     out : shape of one y, an int or a tuple; None: that of x.
     states : K, for integers 0..K - 1 (and K, the mask) as x and K logits for each as y.
-    activation : "silu", "gelu", "tanh", "relu" or "identity".   seed : of the first parameters.
+    activation : "silu", "gelu", "tanh", "relu", "mish" or "identity".   seed : of the first parameters.
 
     >>> MLP(2, widths=(64, 64)).num_parameters
     8578
@@ -81,21 +82,30 @@ class UNet(Network):
 
     shape : (H, W, C), or (L, C) for a sequence, with kernels 3 x 1.
     widths : one per resolution, each half of the one before (7 -> 4).   depth : blocks per resolution.
-    attention : heights (lengths) of the resolutions with self-attention; `middle_attention` adds it in the middle.
+    attention : heights (lengths) of the resolutions with self-attention, or two tuples of them, for the way down and
+    the way up; `middle_attention` adds it in the middle.
+    middle : whether there are blocks between the way down and the way up.
     head_channels : of one head of attention; None: one head.
     classes : number of labels.   condition : (H, W, K) joins the channels of x, (K,) the time embedding.
+    condition_embedding : how (K,) joins it: "linear", through a linear map; "sinusoid", K = 1, a number that is heard
+    as c_noise is, with layers of its own; "identity", K = time_width, added as it is.
     out : channels of y, or its shape (H, W, K); None: those of x.
     states : K, for integers 0..K - 1 (and K, the mask) as x and K logits for each as y.
     dropout : probability in [0, 1), in training only.
     groups : of the norms, must divide every width; None: the largest power of two <= min(32, least width / 4)
-    that does.
-    eps : of the norms.
+    that does.   middle_groups : of the norm of the attention in the middle; None: groups; 0: no norm.
+    eps : of the norms.   activation : of the blocks: "silu", "gelu", "tanh", "relu", "mish" or "identity".
     shifted_downsampling : pads below and on the right only, as google's published models do.
-    residual_resampling : changes of resolution inside residual blocks (Song et al. 2021) instead of by convolutions.
+    residual_resampling : changes of resolution inside residual blocks (Song et al. 2021) instead of by convolutions:
+    everywhere (True), or where it changes from these heights: two tuples of them, for the way down and the way up.
     scale_shift : time scales and shifts the second norm of each block (Dhariwal and Nichol 2021), instead of being
     added.
     frequency_shift, cosine_first : of the time embedding, with 2 h = widths[0] channels: its frequencies are
     10000^(-k / (h - frequency_shift)), its cosines stand after its sines or before.
+    time_embedding : "sinusoid"; "fourier", waves of log(c_noise) with random frequencies that learn, and y is divided
+    by c_noise, for scores of networks that hear sigma (Song et al. 2021): c_noise > 0; or a number T, for a table with
+    a row for each c_noise = 0..T - 1.   time_width : of the time embedding; None: 4 widths[0].
+    centred : x, and an image that joins it, are in [0, 1] and enter as 2 x - 1.
     middle_scale : what the residual sums of the middle are divided by (NCSN++: the root of 2).
     seed : of the first parameters.
 
@@ -109,28 +119,36 @@ class UNet(Network):
     depth: int = 2
     attention: Any = ()
     head_channels: Any = None
+    middle: bool = True
     middle_attention: bool = True
     classes: Any = None
     condition: Any = None
+    condition_embedding: str = "linear"
     text: Any = None
     out: Any = None
     states: Any = None
     dropout: float = 0.0
     groups: Any = None
+    middle_groups: Any = None
     eps: float = 1e-5
+    activation: str = "silu"
     shifted_downsampling: bool = False
-    residual_resampling: bool = False
+    residual_resampling: Any = False
     scale_shift: bool = False
     frequency_shift: int = 0
     cosine_first: bool = False
+    time_embedding: Any = "sinusoid"
+    time_width: Any = None
     middle_scale: float = 1.0
+    centred: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
         self.shape = _shape(self.shape, "shape", 2, 3)
         self.widths = _sizes(self.widths, "widths", least=2)
         self.depth = integer(self.depth, "depth", 1, 64)
-        self.attention = _sizes(self.attention, "attention", least=1, empty=True)
+        self.attention = _places(self.attention, "attention")
+        self.residual_resampling = _changes(self.residual_resampling)
         self.head_channels = _optional(self.head_channels, "head_channels")
         self.groups = _optional(self.groups, "groups")
         self.classes = _optional(self.classes, "classes")
@@ -144,6 +162,12 @@ class UNet(Network):
             setattr(self, name, _flag(getattr(self, name), name))
         self.frequency_shift = integer(self.frequency_shift, "frequency_shift", 0, self.widths[0] // 2 - 1)
         self.middle_scale = number(self.middle_scale, "middle_scale", 0, open_low=True)
+        if self.middle_groups is not None:
+            self.middle_groups = integer(self.middle_groups, "middle_groups", 0, LONGEST)
+        self.activation = choice(self.activation, "activation", ACTIVATIONS)
+        self.time_embedding = _time_embedding(self.time_embedding)
+        self.time_width = _optional(self.time_width, "time_width")
+        self.condition_embedding = self._checked_joining()
         self.seed = seed_number(self.seed)
         self._check_output()
         self._seal()
@@ -160,6 +184,15 @@ class UNet(Network):
         """The groups of the norms, the default one found out."""
         return int(self.groups or _core.default_groups(list(self.widths)))
 
+    @property
+    def _time_width(self) -> int:
+        return int(self.time_width or 4 * self.widths[0])
+
+    @property
+    def _attention(self) -> tuple[Shape, Shape]:
+        """Heights with attention on the way down and on the way up."""
+        return self.attention if _is_pair(self.attention) else (self.attention, self.attention)
+
     def _checked_condition(self) -> Shape | None:
         if self.condition is None:
             return None
@@ -171,6 +204,13 @@ class UNet(Network):
             )
         return shape
 
+    def _checked_joining(self) -> str:
+        name = choice(self.condition_embedding, "condition_embedding", JOININGS)
+        shape = {"sinusoid": (1,), "identity": (self._time_width,)}.get(name)
+        if shape is not None and self.condition != shape:
+            raise ValueError(f"condition_embedding={name!r} needs condition={shape}, got {self.condition}")
+        return name
+
     def _check_output(self) -> None:
         if self.out is not None and len(self.out) > 1 and self.out[:-1] != self.shape[:-1]:
             raise ValueError(
@@ -179,28 +219,33 @@ class UNet(Network):
 
     def _plan(self) -> Any:
         height, width, channels = _image(self.shape)
-        condition = self.condition or (0,)
-        return _core.unet(
-            (channels * (1 if self.states is None else self.states + 1), height, width),
-            list(self.widths),
-            depth=self.depth,
-            attention=list(self.attention),
-            middle_attention=self.middle_attention,
-            head_channels=self.head_channels or 0,
-            groups=self.groups or 0,
-            eps=self.eps,
-            classes=self.classes or 0,
-            image_channels=condition[-1] if len(condition) > 1 else 0,
-            vector_channels=condition[0] if len(condition) == 1 else 0,
-            out_channels=channels * self.states if self.states is not None else self.output_shape[-1],
-            shifted_downsampling=self.shifted_downsampling,
-            dropout=self.dropout,
-            residual_resampling=self.residual_resampling,
-            scale_shift=self.scale_shift,
-            frequency_shift=self.frequency_shift,
-            cosine_first=self.cosine_first,
-            middle_scale=self.middle_scale,
+        spec = _core.UNetSpec((channels * (1 if self.states is None else self.states + 1), height, width), self.widths)
+        for name in (
+            *FLAGS,
+            "depth",
+            "middle_groups",
+            "eps",
+            "dropout",
+            "frequency_shift",
+            "middle_scale",
+            "activation",
+        ):
+            setattr(spec, name, getattr(self, name))
+        for name in ("head_channels", "groups", "classes", "time_width"):
+            setattr(spec, name, getattr(self, name) or 0)
+        spec.attention, spec.attention_up = self._attention
+        spec.residual_resampling = self.residual_resampling is True
+        spec.residual_down, spec.residual_up = (
+            ((), ()) if isinstance(self.residual_resampling, bool) else self.residual_resampling
         )
+        condition = self.condition or (0,)
+        spec.image_channels = condition[-1] if len(condition) > 1 else 0
+        spec.vector_channels = condition[0] if len(condition) == 1 else 0
+        spec.joining = self.condition_embedding
+        spec.out_channels = channels * self.states if self.states is not None else self.output_shape[-1]
+        table = not isinstance(self.time_embedding, str)
+        spec.time, spec.time_rows = ("table", self.time_embedding) if table else (self.time_embedding, 0)
+        return _core.unet(spec)
 
 
 @dataclass(eq=False, repr=False)
@@ -258,6 +303,37 @@ def _sizes(value: object, name: str, *, least: int, empty: bool = False) -> Shap
     if not sizes and not empty:
         raise ValueError(f"{name} must have at least one entry")
     return sizes
+
+
+def _is_pair(value: object) -> bool:
+    """Tell whether there is something for the way down and something for the way up, not one tuple of heights."""
+    return isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(v, tuple | list) for v in value)
+
+
+def _places(value: Any, name: str) -> Any:
+    """Return heights, or two tuples of heights where they differ between the way down and the way up."""
+    if not _is_pair(value):
+        return _sizes(value, name, least=1, empty=True)
+    down, up = (_sizes(part, name, least=1, empty=True) for part in value)
+    return down if down == up else (down, up)
+
+
+def _changes(value: Any) -> Any:
+    """Return True, False, or two tuples of heights from which the resolution changes inside residual blocks."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if not _is_pair(value):
+        raise TypeError(
+            "residual_resampling must be True, False, or two tuples of heights, for the way down and the way up, got "
+            f"{value!r}"
+        )
+    return tuple(_sizes(part, "residual_resampling", least=1, empty=True) for part in value)
+
+
+def _time_embedding(value: object) -> str | int:
+    if isinstance(value, str):
+        return choice(value, "time_embedding", ("sinusoid", "fourier"))
+    return integer(value, "time_embedding", 1, LONGEST)
 
 
 def _optional(value: object, name: str) -> int | None:

@@ -13,6 +13,21 @@
 /// One network with numbers to run it on, for tests that hold two engines together.
 namespace scorefield::testing {
 
+/// An input of ids: labels, words, or times that are rows of a table.
+inline bool holds_ids(const nn::Plan& plan, nn::Tensor input) {
+  return std::ranges::any_of(plan.ops, [&](const nn::Op& op) {
+    const auto* e = std::get_if<nn::Embedding>(&op);
+    return e != nullptr && e->ids == input;
+  });
+}
+/// An input that must be positive: of its logarithm there are waves.
+inline bool has_logarithm(const nn::Plan& plan, nn::Tensor input) {
+  return std::ranges::any_of(plan.ops, [&](const nn::Op& op) {
+    const auto* s = std::get_if<nn::Sinusoid>(&op);
+    return s != nullptr && s->of_log && s->t == input;
+  });
+}
+
 struct EngineCase {
   std::shared_ptr<const nn::Plan> plan;
   Index n;
@@ -38,10 +53,10 @@ struct EngineCase {
     }
     for (const nn::Input& in : plan->inputs) {
       Matrix<double> x(n, plan->shape(in.tensor).size());
-      const bool ids = in.name == "label" || in.name == "text_ids";
+      const bool ids = holds_ids(*plan, in.tensor), late = in.name == "time" || has_logarithm(*plan, in.tensor);
       for (Index i = 0; i < x.size(); ++i)
         x.data()[i] = ids ? static_cast<double>(random() % 4) - 1
-                          : static_cast<double>(in.name == "time" ? 500 + 200 * z(random) : z(random));
+                          : static_cast<double>(late ? std::abs(500 + 200 * z(random)) : z(random));
       inputs.push_back(x);
     }
     dy.resize(n, plan->shape(plan->output).size());
@@ -84,8 +99,7 @@ EngineResult<S> run(const Engine<S>& engine, const EngineCase& c, bool with_dinp
   engine.forward(*weights, inputs.in, *tape, r.y);
   std::vector<OutMap<S>> maps;
   for (std::size_t i = 0; i < inputs.values.size(); ++i) {
-    const std::string& name = c.plan->inputs[i].name;
-    const bool wanted = with_dinputs && name != "label" && name != "text_ids";
+    const bool wanted = with_dinputs && !holds_ids(*c.plan, c.plan->inputs[i].tensor);
     r.dinputs.push_back(wanted ? inputs.values[i] : Matrix<S>());
   }
   for (auto& d : r.dinputs) maps.emplace_back(d.data(), d.rows(), d.cols());

@@ -74,7 +74,7 @@ inline std::vector<Named> operations() {
                                                    b.conv("modulation", 4, {.x = b.input("vector", {3})});
                                              })},
   };
-  for (const auto act : {Activation::silu, Activation::gelu, Activation::tanh, Activation::relu}) {
+  for (const auto act : {Activation::silu, Activation::gelu, Activation::tanh, Activation::relu, Activation::mish}) {
     all.push_back({"activation", conv_plan({5}, 3, [&](auto&, Conv& c) { c.act = act; })});
   }
   return all;
@@ -106,6 +106,16 @@ inline std::vector<Named> other_operations() {
   add("learned waves",
       [](PlanBuilder& b) { return b.sinusoid({.t = b.input("x", {1}), .cos_first = true}, 7, "time_proj"); });
   add("fixed waves", [](PlanBuilder& b) { return b.sinusoid({.t = b.input("time", {1}), .shift = 1}, 8); });
+  add("waves of the logarithm", [](PlanBuilder& b) {
+    return b.sinusoid({.t = b.input("time", {1}), .of_log = true, .frequencies = b.table("time_proj", {3}, 1)}, 7);
+  });
+  add("two readers of one table", [](PlanBuilder& b) {
+    const nn::Slice rows = b.table("rows", {3, 5}, 1);
+    const auto first = b.embedding(rows, b.input("label", {1}), 5);
+    return b.conv("join", 5, {.x = b.embedding(rows, b.input("time", {1}), 5), .residual = first});
+  });
+  add("centred", [](PlanBuilder& b) { return b.rescale(b.input("x", {3, 2, 5}), 2, -1); });
+  add("divided", [](PlanBuilder& b) { return b.rescale(b.input("x", {5, 3, 2}), 300, 7, b.input("time", {1})); });
   add("resize down", [](PlanBuilder& b) { return b.resize(b.input("x", {2, 5, 4}), Resample::down); });
   add("resize up", [](PlanBuilder& b) { return b.resize(b.input("x", {2, 1, 3}), Resample::up); });
   return all;
@@ -123,7 +133,33 @@ inline std::vector<Named> networks() {
                             .image_channels = 2,
                             .vector_channels = 3,
                             .text = text};
+  const nn::UNet of_noise{.shape = {2, 6, 4},
+                          .widths = {8, 12},
+                          .depth = 1,
+                          .attention = {6},
+                          .attention_up = std::vector<Index>{3},
+                          .middle_groups = 0,
+                          .groups = 2,
+                          .image_channels = 1,
+                          .residual_down = {6},
+                          .middle_scale = 1.5,
+                          .act = Activation::mish,
+                          .time = nn::UNet::Time::fourier,
+                          .time_width = 10,
+                          .centred = true};
+  nn::UNet of_numbers = of_noise, of_rows{.shape = {1, 4, 4}, .widths = {8, 8}, .depth = 1, .middle = false};
+  of_numbers.vector_channels = 1, of_numbers.joining = nn::UNet::Joining::sinusoid;
+  of_numbers.residual_down = {}, of_numbers.residual_up = {3}, of_numbers.middle_groups = 4;
+  of_rows.time = nn::UNet::Time::table, of_rows.time_rows = 3, of_rows.act = Activation::gelu;
+  nn::UNet of_sums = of_rows, two_tables = of_rows;
+  of_sums.classes = 3, of_sums.vector_channels = 32, of_sums.joining = nn::UNet::Joining::identity;
+  two_tables.vector_channels = 1, two_tables.joining = nn::UNet::Joining::sinusoid, two_tables.act = Activation::mish;
   return {
+      {"UNet that hears sigma, other ways up than down", own(nn::plan(of_noise))},
+      {"UNet that hears sigma and a number", own(nn::plan(of_numbers))},
+      {"UNet with a row for each time, no middle", own(nn::plan(of_rows))},
+      {"UNet with a class and a condition as it is", own(nn::plan(of_sums))},
+      {"UNet with two numbers of one table", own(nn::plan(two_tables))},
       {"UNet with every condition", own(nn::plan(everything))},
       {"UNet, two channels in a head that does not divide",
        own(nn::plan(nn::UNet{.shape = {3, 4, 4}, .widths = {8}, .depth = 1, .head_channels = 3}))},

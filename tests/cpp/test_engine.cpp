@@ -75,7 +75,8 @@ TEST(ReferenceEngine, RefusesWhatDoesNotFit) {
   in = b.in().rows(0, 2);
   EXPECT_EQ(forward(in), "input x must have shape (3, 64), got (2, 64)");
   b.values[2](0, 0) = 3;
-  EXPECT_EQ(forward(b.in()), "labels and token ids must be whole numbers below 3 (or negative for none), got 3");
+  EXPECT_EQ(forward(b.in()),
+            "labels, token ids and times of a table must be whole numbers below 3 (or negative for none), got 3");
   EXPECT_EQ(refusal([] { make_engine(small_unet(), "quick"); }).find("engine must be"), 0u);
 }
 

@@ -264,6 +264,7 @@ double activation(Act act, double u) {
   if (act == Act::gelu) return u * phi(u);
   if (act == Act::tanh) return std::tanh(u);
   if (act == Act::relu) return std::max(u, 0.0);
+  if (act == Act::mish) return u * std::tanh(std::log1p(std::exp(u)));
   return u;
 }
 double slope(Act act, double u) {
@@ -272,12 +273,16 @@ double slope(Act act, double u) {
   if (act == Act::gelu) return phi(u) + u * std::exp(-u * u / 2) * 0.3989422804014327;
   if (act == Act::tanh) return 1 - std::tanh(u) * std::tanh(u);
   if (act == Act::relu) return u < 0 ? 0 : 1;
+  if (act == Act::mish) {
+    const double q = std::tanh(std::log1p(std::exp(u)));
+    return q + u * (1 - q * q) * s;
+  }
   return 1;
 }
 
 TEST(Activation, ValuesAndSlopes) {  // a few units in the last place of the value, or of 1 for slopes
   for (const Table* t : tables()) {
-    for (const Act act : {Act::identity, Act::silu, Act::gelu, Act::tanh, Act::relu}) {
+    for (const Act act : {Act::identity, Act::silu, Act::gelu, Act::tanh, Act::relu, Act::mish}) {
       Floats x, y, s;
       for (int i = -1600; i <= 1600; ++i) x.push_back(static_cast<float>(i) * 0.01f);
       for (const float v : {80.f, -80.f, 1e-30f, -1e-3f}) x.push_back(v);
@@ -300,7 +305,7 @@ TEST(Activation, ValuesAndSlopes) {  // a few units in the last place of the val
 
 TEST(Activation, NotANumberComesOut) {
   for (const Table* t : tables()) {
-    for (const Act act : {Act::identity, Act::silu, Act::gelu, Act::tanh, Act::relu}) {
+    for (const Act act : {Act::identity, Act::silu, Act::gelu, Act::tanh, Act::relu, Act::mish}) {
       Floats x(16, NAN), y(16, 0);
       t->activation(x.data(), 16, act, y.data(), nullptr);
       for (const float v : y) EXPECT_TRUE(std::isnan(v)) << t->name << " act " << static_cast<int>(act);

@@ -150,11 +150,13 @@ TEST(GroupNorm, TheGradientIsOrthogonalToShiftsAndScalings) {  // y does not cha
   EXPECT_LT((dbeta.array() - 0.25 - dy.colwise().sum().array()).matrix().norm(), 1e-13);
 }
 
+constexpr Activation activations[] = {Activation::identity, Activation::silu, Activation::gelu,
+                                      Activation::tanh,     Activation::relu, Activation::mish};
+
 TEST(Activation, SlopesAreDifferencesAlsoFarOut) {
   M u(1, 7);
   u << -30, -3, -0.5, 0.1, 0.7, 4, 30;
-  for (const auto kind :
-       {Activation::identity, Activation::silu, Activation::gelu, Activation::tanh, Activation::relu}) {
+  for (const auto kind : activations) {
     M y(1, 7), slope(1, 7), plain(1, 7), up(1, 7), down(1, 7);
     activate_with_slope<double>(kind, u, y, slope);
     activate<double>(kind, u, plain);
@@ -173,12 +175,28 @@ TEST(Activation, KnownValues) {
   EXPECT_EQ(y(0, 1), 0);
   activate<double>(Activation::gelu, u, y);
   EXPECT_NEAR(y(0, 0), 0.8413447460685429, 1e-15);  // Phi(1)
+  activate<double>(Activation::mish, u, y);
+  EXPECT_NEAR(y(0, 0), std::tanh(std::log1p(std::exp(1))), 1e-15);
+  EXPECT_EQ(y(0, 1), 0);
+}
+
+// Misra 2019: u tanh(softplus(u)), also where e^u or its square overflows; the curvature is the slope's difference.
+TEST(Activation, MishIsItsDefinition) {
+  M u(1, 8), y(1, 8), slope(1, 8), curvature(1, 8), up(1, 8), down(1, 8), ignored(1, 8);
+  u << -700, -40, -3, -0.2, 0.2, 3, 40, 700;
+  activate_row<double>(Activation::mish, u.array(), y.array(), slope.array(), curvature.array());
+  activate_with_slope<double>(Activation::mish, (u.array() + 1e-5).matrix(), ignored, up);
+  activate_with_slope<double>(Activation::mish, (u.array() - 1e-5).matrix(), ignored, down);
+  for (Index i = 0; i < 8; ++i) {
+    const double softplus = std::max(u(0, i), 0.0) + std::log1p(std::exp(-std::abs(u(0, i))));
+    EXPECT_NEAR(y(0, i), u(0, i) * std::tanh(softplus), 1e-15 * std::abs(y(0, i))) << u(0, i);
+  }
+  EXPECT_LT((curvature - (up - down) / 2e-5).norm(), 1e-9);
 }
 
 TEST(Activation, NanStaysNan) {
   const Matrix<float> u = Matrix<float>::Constant(1, 9, std::numeric_limits<float>::quiet_NaN());
-  for (const auto kind :
-       {Activation::identity, Activation::silu, Activation::gelu, Activation::tanh, Activation::relu}) {
+  for (const auto kind : activations) {
     Matrix<float> y(1, 9), slope(1, 9), z(1, 9);
     activate<float>(kind, u, y);
     activate_with_slope<float>(kind, u, z, slope);
@@ -257,6 +275,21 @@ TEST(Sinusoid, KnownValuesInEitherOrder) {
   EXPECT_NEAR(y(0, 0), std::cos(2), 1e-15);
   sinusoid<double>({.shift = 1}, nullptr, t, y);  // then the last frequency is 1 / max_period itself
   EXPECT_NEAR(y(0, 1), std::sin(2e-4), 1e-15);
+  sinusoid<double>({.of_log = true}, nullptr, t, y);
+  EXPECT_NEAR(y(0, 0), std::sin(std::log(2)), 1e-15);
+  t << 0;
+  EXPECT_THROW(sinusoid<double>({.of_log = true}, nullptr, t, y), std::invalid_argument);
+}
+
+TEST(Resize, RescalesByHand) {
+  M y(2, 2), dy(2, 2);
+  y << 1, 2, 3, -1;
+  const Resize how{.factor = 2, .offset = -1};
+  rescale<double>(how, 4, y);
+  EXPECT_EQ(y, (M(2, 2) << 0.25, 0.75, 1.25, -0.75).finished());
+  dy << 1, 0, 2, 4;
+  EXPECT_EQ(rescale_backward<double>(how, 4, y, dy), -(0.25 + 2.5 - 3) / 4);  // y = u / t:  dy / dt = -y / t
+  EXPECT_EQ(dy, (M(2, 2) << 0.5, 0, 1, 2).finished());
 }
 
 TEST(Linear, BackwardAddsToParametersAndIsTheTranspose) {

@@ -111,6 +111,18 @@ TEST(PlanCheck, SpecsRefuseWhatCannotBe) {
   EXPECT_EQ(spoiled([](UNet&) {}), "");
   EXPECT_EQ(spoiled([](UNet& u) { u.attention = {5}; }),
             "attention at height 5, but the heights are 8 to 4, each half of the one before");
+  EXPECT_NE(spoiled([](UNet& u) { u.attention_up = {{2}}; }).find("attention on the way up at height 2, but"),
+            std::string::npos);
+  EXPECT_NE(spoiled([](UNet& u) { u.residual_down = {3}; }).find("residual resampling on the way down at height 3"),
+            std::string::npos);
+  EXPECT_EQ(spoiled([](UNet& u) { u.middle_groups = 5; }),
+            "middle_groups must divide the last width, 16, or be 0 for no norm; got 5");
+  EXPECT_EQ(spoiled([](UNet& u) { u.vector_channels = 2, u.joining = UNet::Joining::sinusoid; }),
+            "a condition that is heard as time is must be one number, got 2");
+  EXPECT_EQ(spoiled([](UNet& u) { u.vector_channels = 8, u.joining = UNet::Joining::identity; }),
+            "a condition that is added to the time embedding as it is must have its 32 numbers, got 8");
+  EXPECT_EQ(spoiled([](UNet& u) { u.time = UNet::Time::table; }),
+            "a table of times needs rows, and nothing else has any; got 0");
   EXPECT_EQ(spoiled([](UNet& u) { u.groups = 3; }), "groups must divide every width: 3 does not divide 8");
   EXPECT_EQ(spoiled([](UNet& u) { u.head_channels = 9; }), "head_channels must be at most the least width, 8, got 9");
   EXPECT_EQ(spoiled([](UNet& u) { u.dropout = 1; }), "dropout must be in [0, 1), got 1");

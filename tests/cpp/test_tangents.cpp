@@ -76,7 +76,8 @@ void expect_near(const Answer<S>& a, const Answer<R>& b, double tolerance) {
 }
 
 TEST(Tangents, NetworksOfVectorsAgreeWithDualNumbers) {
-  for (const auto act : {nn::Activation::silu, nn::Activation::gelu, nn::Activation::tanh, nn::Activation::relu}) {
+  for (const auto act :
+       {nn::Activation::silu, nn::Activation::gelu, nn::Activation::tanh, nn::Activation::relu, nn::Activation::mish}) {
     const nn::Plan plan = mlp(act);
     ASSERT_TRUE(is_vector_plan(plan));
     const GradcheckPoint point = gradcheck_point(plan, 5, rows);

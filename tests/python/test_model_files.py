@@ -61,6 +61,9 @@ def test_every_schedule_goes_into_a_file(schedule, tmp_path):
         sf.MLP(3, widths=(5, 4), activation="tanh", condition=(2,), seed=2**64 - 1),
         sf.UNet((6, 5, 2), widths=(8, 16), depth=1, attention=(3,), head_channels=4, classes=2, condition=(6, 5, 1)),
         sf.UNet((8, 3), widths=(4, 4), dropout=0.1, groups=2, middle_attention=False),
+        sf.UNet((8, 3), widths=(4, 4), attention=((8,), ()), residual_resampling=((8,), (4,)), activation="mish"),
+        sf.UNet((8, 3), widths=(4, 4), time_embedding=10, time_width=6, condition=(6,), condition_embedding="identity"),
+        sf.UNet((8, 3), widths=(4, 4), time_embedding="fourier", middle=False, middle_groups=0, centred=True),
     ],
     ids=lambda n: type(n).__name__,
 )

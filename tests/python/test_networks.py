@@ -10,6 +10,23 @@ from unet_specification import Specification
 import scorefield as sf
 
 ANOTHER_KIND = {"scale_shift": True, "residual_resampling": True, "middle_scale": 2**0.5, "frequency_shift": 1}
+OF_NOISE = {
+    "time_embedding": "fourier",
+    "centred": True,
+    "attention": ((6,), (3,)),
+    "residual_resampling": ((), (3,)),
+    "middle_groups": 0,
+    "activation": "mish",
+    "time_width": 12,
+}
+OF_ROWS = {
+    "time_embedding": 1000,
+    "middle": False,
+    "classes": 3,
+    "condition": (32,),
+    "condition_embedding": "identity",
+    "activation": "gelu",
+}
 SMALL = {
     "MLP": lambda: sf.MLP(3, widths=(16, 12), classes=4, condition=(2,)),
     "affine": lambda: sf.MLP(2, widths=()),
@@ -17,6 +34,8 @@ SMALL = {
     "UNet": lambda: sf.UNet((6, 5, 2), widths=(8, 12), depth=1, attention=(3,), classes=3, condition=(2,)),
     "UNet with an image": lambda: sf.UNet((7, 4, 1), widths=(8, 8), depth=1, condition=(7, 4, 2), out=2),
     "UNet of another kind": lambda: sf.UNet((6, 5, 1), widths=(8, 12), depth=1, **ANOTHER_KIND),
+    "UNet that hears sigma": lambda: sf.UNet((6, 5, 2), widths=(8, 12), depth=1, **OF_NOISE),
+    "UNet of a table": lambda: sf.UNet((5, 6, 1), widths=(8, 12), depth=1, **OF_ROWS),
     "sequence": lambda: sf.UNet((9, 2), widths=(8, 8), depth=1, attention=(5,)),
     "sequence of another kind": lambda: sf.UNet((7, 1), widths=(8, 8), depth=1, **ANOTHER_KIND),
     "Encoder": lambda: sf.Encoder((7, 5, 1), widths=(8, 8), out=(3,)),
@@ -32,10 +51,14 @@ def arguments(net, n=5, seed=0):
     """Numbers for every argument that the network takes."""
     rng = np.random.default_rng(seed)
     given = {"x": rng.normal(size=(n, *net.shape)), "c_noise": rng.uniform(0, 1000, n)}
+    if isinstance(getattr(net, "time_embedding", None), int):
+        given["c_noise"] = np.floor(given["c_noise"])
     if net.classes:
         given["labels"] = [None, *rng.integers(net.classes, size=n - 1)]
     if net.condition:
         given["condition"] = rng.normal(size=(n, *net.condition))
+    if getattr(net, "condition_embedding", None) == "sinusoid":
+        given["condition"] = np.floor(1 + 100 * np.abs(given["condition"]))
     return given
 
 
@@ -53,6 +76,29 @@ UNETS = {
     "scale and shift": {"shape": (4, 6, 1), "widths": (8, 16), "depth": 1, "scale_shift": True, "attention": (4,)},
     "residual resampling": {"shape": (7, 5, 2), "widths": (8, 12, 8), "depth": 1, "residual_resampling": True},
     "middle scale": {"shape": (4, 4, 1), "widths": (8, 8), "depth": 1, "middle_scale": 2**0.5},
+    "sigma": {"shape": (6, 5, 2), "widths": (8, 12), "depth": 1, **OF_NOISE},
+    "sigma and a number": {
+        "shape": (4, 4, 1),
+        "widths": (8,),
+        "time_embedding": "fourier",
+        "condition": (1,),
+        "condition_embedding": "sinusoid",
+    },
+    "two numbers of a table": {
+        "shape": (4, 4, 1),
+        "widths": (8,),
+        "time_embedding": 1000,
+        "condition": (1,),
+        "condition_embedding": "sinusoid",
+    },
+    "rows": {"shape": (5, 6, 1), "widths": (8, 12), "depth": 1, **OF_ROWS},
+    "other ways up": {"shape": (8, 8, 1), "widths": (8, 8, 8), "attention": ((4, 2), ()), "middle_groups": 4},
+    "some changes inside": {"shape": (8, 6, 1), "widths": (8, 8, 8), "residual_resampling": ((4,), (4, 2)), "depth": 1},
+    "a centred image": {"shape": (4, 4, 1), "widths": (8,), "centred": True, "condition": (4, 4, 2), "time_width": 3},
+    "a number": {"shape": (4, 4, 1), "widths": (8,), "condition": (1,), "condition_embedding": "sinusoid"},
+    "relu": {"shape": (4, 4, 1), "widths": (8,), "activation": "relu", "classes": 2, "condition": (2,)},
+    "tanh": {"shape": (4, 4, 1), "widths": (8, 8), "activation": "tanh", "depth": 1, "scale_shift": True},
+    "no activation": {"shape": (4, 4, 1), "widths": (8,), "activation": "identity", "depth": 1},
 }
 
 
@@ -62,8 +108,11 @@ def test_a_unet_is_its_specification(spec):
     net = sf.UNet(**UNETS[spec], seed=3)
     net.theta = net.theta + 0.05 * sf.normal((1, net.num_parameters), seed=1)[0]  # no bias 0, no gain 1
     given = arguments(net)
-    y = net(given["x"], given["c_noise"], given.get("labels"))
-    expected = Specification(net)(given["x"], given["c_noise"], given.get("labels"))
+    y = net(**given)
+    given["t"] = np.float32(given.pop("c_noise")).astype(
+        np.float64
+    )  # the waves of log(t) are fast: the t that it heard
+    expected = Specification(net)(**given)
     assert np.abs(y - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
@@ -162,7 +211,7 @@ def test_gradcheck_of_whole_unets(spec):
     assert sf.gradcheck(sf.UNet(**UNETS[spec])) <= 1e-6
 
 
-@pytest.mark.parametrize("activation", ["silu", "gelu", "tanh", "relu", "identity"])
+@pytest.mark.parametrize("activation", ["silu", "gelu", "tanh", "relu", "mish", "identity"])
 def test_gradcheck_of_every_activation(activation):
     assert sf.gradcheck(sf.MLP(2, widths=(9,), activation=activation)) <= 1e-6
 
@@ -300,7 +349,7 @@ MISTAKES = [
     (lambda: sf.MLP((1, 2, 3, 4)), ValueError, r"shape must be \(D,\) or \(L, C\) or \(H, W, C\)"),
     (lambda: sf.MLP(2, widths=(8, 0)), ValueError, "every entry of widths"),
     (lambda: sf.MLP(2, widths=(8.5,)), TypeError, "every entry of widths must be an integer"),
-    (lambda: sf.MLP(2, activation="softplus"), ValueError, "Known: silu, gelu, tanh, relu, identity"),
+    (lambda: sf.MLP(2, activation="softplus"), ValueError, "Known: silu, gelu, tanh, relu, mish, identity"),
     (lambda: sf.MLP(2, classes=0), ValueError, "classes must be an integer"),
     (lambda: sf.MLP(2, classes=True), TypeError, "classes must be an integer, got the bool"),
     (lambda: sf.MLP(2, condition=(2, 2)), ValueError, r"condition must be \(D,\)"),
@@ -319,6 +368,25 @@ MISTAKES = [
     (lambda: sf.UNet((8, 8, 1), scale_shift=1), TypeError, "scale_shift must be True or False"),
     (lambda: sf.UNet((8, 8, 1), frequency_shift=16), ValueError, r"frequency_shift must be an integer in 0\.\.15"),
     (lambda: sf.UNet((8, 8, 1), middle_scale=0), ValueError, "middle_scale must be a number > 0"),
+    (lambda: sf.UNet((8, 8, 1), middle_groups=5), ValueError, "middle_groups must divide the last width, 64, or be 0"),
+    (lambda: sf.UNet((8, 8, 1), middle=0), TypeError, "middle must be True or False"),
+    (lambda: sf.UNet((8, 8, 1), attention=((8,), (5,))), ValueError, "attention on the way up at height 5, but"),
+    (lambda: sf.UNet((8, 8, 1), residual_resampling=(8,)), TypeError, "must be True, False, or two tuples of heights"),
+    (lambda: sf.UNet((8, 8, 1), residual_resampling=((3,), ())), ValueError, "on the way down at height 3, but"),
+    (lambda: sf.UNet((8, 8, 1), activation="softplus"), ValueError, "unknown activation 'softplus'"),
+    (lambda: sf.UNet((8, 8, 1), time_embedding="waves"), ValueError, "Known: sinusoid, fourier"),
+    (lambda: sf.UNet((8, 8, 1), time_embedding=0), ValueError, "time_embedding must be an integer"),
+    (lambda: sf.UNet((8, 8, 1), time_width=0), ValueError, "time_width must be an integer"),
+    (lambda: sf.UNet((8, 8, 1), condition_embedding="sum"), ValueError, "Known: linear, sinusoid, identity"),
+    (lambda: sf.UNet((8, 8, 1), condition_embedding="sinusoid"), ValueError, r"needs condition=\(1,\), got None"),
+    (
+        lambda: sf.UNet((8, 8, 1), condition=(4,), condition_embedding="identity"),
+        ValueError,
+        r"condition_embedding='identity' needs condition=\(128,\), got \(4,\)",
+    ),
+    (lambda: sf.UNet((8, 8, 1), time_embedding="fourier")(np.zeros((1, 8, 8, 1))), ValueError, "times above 0, got 0"),
+    (lambda: sf.UNet((8, 8, 1), time_embedding=9)(np.zeros((1, 8, 8, 1)), 9), ValueError, "whole numbers below 9 .*9"),
+    (lambda: sf.UNet((8, 8, 1), time_embedding=9)(np.zeros((1, 8, 8, 1)), 0.5), ValueError, "whole numbers.* 0.5"),
     (lambda: sf.UNet((8, 8, 1), text=object()), ValueError, "text= is not available"),
     (lambda: sf.UNet((8, 8, 1), eps=0), ValueError, "eps must be a number > 0"),
     (lambda: sf.Encoder((8, 8, 1), widths=(8,), out=0), ValueError, "every entry of out"),

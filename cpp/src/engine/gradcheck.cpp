@@ -24,6 +24,14 @@ Index table_rows(const nn::Plan& plan, nn::Tensor input) {
   return 0;
 }
 
+/// True if there are waves of its logarithm, so that it must be positive.
+bool has_logarithm(const nn::Plan& plan, nn::Tensor input) {
+  return std::ranges::any_of(plan.ops, [&](const nn::Op& op) {
+    const auto* s = std::get_if<nn::Sinusoid>(&op);
+    return s != nullptr && s->of_log && s->t == input;
+  });
+}
+
 bool has_kinks(const nn::Plan& plan) {
   return std::ranges::any_of(plan.ops, [](const nn::Op& op) {
     const auto* c = std::get_if<nn::Conv>(&op);
@@ -31,10 +39,10 @@ bool has_kinks(const nn::Plan& plan) {
   });
 }
 
-/// How much a parameter varies here: enough for every derivative to matter.
+/// How much a parameter varies here: enough for every derivative to matter, and so little that differences see it.
 double spread(const nn::Init& init) {
   if (init.kind == nn::Init::Kind::uniform) return init.scale;
-  return init.kind == nn::Init::Kind::normal ? std::max(init.scale, 0.3) : 0.1;
+  return init.kind == nn::Init::Kind::normal ? std::clamp(init.scale, 0.3, 1.0) : 0.1;
 }
 
 /// <c, F> and its differences along a direction, from memory of its own.
@@ -134,7 +142,7 @@ GradcheckPoint gradcheck_point(const nn::Plan& plan, std::uint64_t seed, Index r
     const nn::Input& input = plan.inputs[i];
     Matrix<double> x = normal(seed, static_cast<std::uint32_t>(i + 1), rows, plan.shape(input.tensor).size());
     const Index ids = table_rows(plan, input.tensor);
-    if (input.name == "time") x = (10 + 100 * x.array().abs()).matrix();
+    if (input.name == "time" || has_logarithm(plan, input.tensor)) x = (10 + 100 * x.array().abs()).matrix();
     for (Index k = 0; k < x.size() && ids > 0; ++k)
       x.data()[k] = static_cast<double>((5 * k + k / x.cols()) % (ids + 1) - 1);
     point.real.push_back(ids == 0);

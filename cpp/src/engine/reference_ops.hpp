@@ -95,16 +95,25 @@ void backward(const Pass<S>& pass, const nn::Sinusoid& s) {
 }
 
 template <class S>
+S divisor(const Pass<S>& pass, const nn::Resize& r, Index n) {
+  return r.divisor == nn::none ? S(1) : pass.value(r.divisor, n, 1)(0, 0);
+}
+template <class S>
 void forward(const Pass<S>& pass, const nn::Resize& r) {
   for (Index n = 0; n < pass.samples; ++n) {
     nn::resample<S>(r.resample, pass.plan.shape(r.x), pass.plan.shape(r.y), pass.value(r.x, n, 1),
                     pass.value(r.y, n, 1));
+    if (r.rescales()) nn::rescale<S>(r, divisor(pass, r, n), pass.value(r.y, n, 1));
   }
 }
 template <class S>
 void backward(const Pass<S>& pass, const nn::Resize& r) {
-  if (!pass.needs(r.x)) return;
   for (Index n = 0; n < pass.samples; ++n) {
+    if (r.rescales()) {
+      const S d = nn::rescale_backward<S>(r, divisor(pass, r, n), pass.value(r.y, n, 1), pass.grad(r.y, n, 1));
+      if (pass.needs(r.divisor)) pass.grad(r.divisor, n, 1)(0, 0) += d;
+    }
+    if (!pass.needs(r.x)) continue;
     nn::resample_backward<S>(r.resample, pass.plan.shape(r.x), pass.plan.shape(r.y), pass.grad(r.y, n, 1),
                              pass.grad(r.x, n, 1));
   }

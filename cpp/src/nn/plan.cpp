@@ -16,7 +16,7 @@ std::vector<Tensor> read_by(const Conv& c) { return readable({c.x, c.x2, c.norm.
 std::vector<Tensor> read_by(const Attention& a) { return readable({a.q.tensor, a.k.tensor, a.v.tensor, a.ids}); }
 std::vector<Tensor> read_by(const Embedding& e) { return readable({e.ids}); }
 std::vector<Tensor> read_by(const Sinusoid& s) { return readable({s.t}); }
-std::vector<Tensor> read_by(const Resize& r) { return readable({r.x}); }
+std::vector<Tensor> read_by(const Resize& r) { return readable({r.x, r.divisor}); }
 
 bool same_places(const Shape& a, const Shape& b) { return a.height == b.height && a.width == b.width; }
 
@@ -157,6 +157,7 @@ class Check {
     ok(at(r.x).channels == at(r.y).channels, "x and y must have the same channels");
     ok(resampled_places(r.resample, at(r.x), at(r.y)) || at(r.y).width == 1,
        "y must have the resampled height and width of x");
+    ok(r.divisor == none || at(r.divisor).size() == 1, "the divisor must be one number per sample");
   }
 
   const Plan& p_;

@@ -74,8 +74,19 @@ Tensor PlanBuilder::embedding(const std::string& name, Tensor ids, Index rows, I
   return e.y;
 }
 
+Tensor PlanBuilder::embedding(Slice table, Tensor ids, Index channels) {
+  const Shape s = shape(ids);
+  const Embedding e{ids, tensor({channels, s.height, s.width}), table, {}};
+  plan_.ops.push_back(e);
+  return e.y;
+}
+
+Slice PlanBuilder::table(const std::string& name, std::vector<Index> dims, double scale) {
+  return parameter(name + ".weight", std::move(dims), {Init::Kind::normal, scale});
+}
+
 Tensor PlanBuilder::sinusoid(Sinusoid s, Index channels, const std::string& learned) {
-  if (!learned.empty()) s.frequencies = parameter(learned + ".weight", {channels / 2}, {Init::Kind::normal, 1});
+  if (!learned.empty()) s.frequencies = table(learned, {channels / 2}, 1);
   s.y = tensor({channels});
   plan_.ops.push_back(s);
   return s.y;
@@ -84,7 +95,13 @@ Tensor PlanBuilder::sinusoid(Sinusoid s, Index channels, const std::string& lear
 Tensor PlanBuilder::resize(Tensor x, Resample kind, Tensor like) {
   Shape s = resampled(x, kind, like);
   s.channels = shape(x).channels;
-  const Resize r{x, tensor(s), kind};
+  const Resize r{.x = x, .y = tensor(s), .resample = kind};
+  plan_.ops.push_back(r);
+  return r.y;
+}
+
+Tensor PlanBuilder::rescale(Tensor x, double factor, double offset, Tensor divisor) {
+  const Resize r{.x = x, .y = tensor(shape(x)), .factor = factor, .offset = offset, .divisor = divisor};
   plan_.ops.push_back(r);
   return r.y;
 }

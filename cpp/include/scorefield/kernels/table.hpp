@@ -10,7 +10,7 @@
 /// channels hold 0.
 namespace scorefield::kernels {
 
-enum class Act : int { identity, silu, gelu, tanh, relu };
+enum class Act : int { identity, silu, gelu, tanh, relu, mish };
 enum class Resize : int { same, up, down };  ///< nearest x 2, cropped; mean of those of 2 x 2 that exist
 
 struct Size {

@@ -19,6 +19,25 @@ S gelu_slope(const S& u) {
   return normal_cdf(u) + u * S(0.3989422804014327) * exp(S(-0.5) * u * u);
 }
 
+/// mish(u) = u tanh(ln(1 + e^u)) = u q and its first two derivatives (Misra 2019), in e = exp(-|u|), which does not
+/// overflow. With e^u = e or 1 / e:
+///   q = (e^2 + 2e) / d,  d = e^2 + 2e + 2,   q' = 4 e (1 + e) / d^2,     q'' = 4 e (2 + 2e - 3e^2 - 2e^3) / d^3
+///   q = (1 + 2e) / d,    d = 1 + 2e + 2e^2,  q' = 4 e^2 (1 + e) / d^2,   q'' = 4 e^2 (2e^3 + 2e^2 - 3e - 2) / d^3
+template <class S>
+struct Mish {
+  S value, slope, curvature;
+  explicit Mish(const S& u) {
+    using std::exp;
+    const bool negative = u < S(0);
+    const S e = exp(negative ? u : S(-u)), one(1), two(2), three(3);
+    const S d = negative ? e * (e + two) + two : one + two * e * (one + e);
+    const S q = (negative ? e * (e + two) : one + two * e) / d, f = S(4) * (negative ? e : e * e) / (d * d);
+    const S q1 = f * (one + e);
+    const S q2 = f * (negative ? two + e * (two - e * (three + two * e)) : e * (e * (two * e + two) - three) - two) / d;
+    value = u * q, slope = q + u * q1, curvature = two * q1 + u * q2;
+  }
+};
+
 /// One row: y := act(u), slope := act'(u). y may be u.
 ///   silu  u s, s = 1 / (1 + exp(-u)), slope s + u s (1 - s)   (Elfwing, Uchibe & Doya 2018)
 ///   gelu  u Phi(u)                                            (Hendrycks & Gimpel 2016, the exact form)
@@ -45,6 +64,10 @@ void activate_row(Activation kind, const U& u, Y y, D slope) {
     case Activation::relu:  // NaN stays NaN
       slope = u.unaryExpr([](const S& v) { return v < S(0) ? S(0) : S(1); });
       y = u * slope;
+      return;
+    case Activation::mish:
+      slope = u.unaryExpr([](const S& v) { return Mish<S>(v).slope; });
+      y = u.unaryExpr([](const S& v) { return Mish<S>(v).value; });
       return;
   }
 }
@@ -74,6 +97,10 @@ void activate_row(Activation kind, const U& u, Y y, D slope, D curvature) {
       activate_row<S>(kind, u, y, slope);
       curvature = S(-2) * y * slope;
       return;
+    case Activation::mish:
+      curvature = u.unaryExpr([](const S& v) { return Mish<S>(v).curvature; });
+      activate_row<S>(kind, u, y, slope);
+      return;
   }
 }
 
@@ -86,6 +113,7 @@ void activate_row(Activation kind, const U& u, Y y) {
     case Activation::gelu: y = u.unaryExpr([](const S& v) { return v * normal_cdf(v); }); return;
     case Activation::tanh: y = u.tanh(); return;
     case Activation::relu: y = u.unaryExpr([](const S& v) { return v < S(0) ? S(0) : v; }); return;
+    case Activation::mish: y = u.unaryExpr([](const S& v) { return Mish<S>(v).value; }); return;
   }
 }
 

@@ -13,7 +13,8 @@ template <class S>
 Index row_of(const S& id, Index rows) {
   const double v = value(id);
   require(std::isfinite(v) && v == std::floor(v) && v < static_cast<double>(rows),
-          "labels and token ids must be whole numbers below ", rows, " (or negative for none), got ", v);
+          "labels, token ids and times of a table must be whole numbers below ", rows, " (or negative for none), got ",
+          v);
   return v < 0 ? -1 : static_cast<Index>(v);
 }
 

@@ -43,4 +43,18 @@ void resample_backward(Resample kind, const Shape& from, const Shape& to, In<S> 
   }
 }
 
+/// y := (factor y + offset) / divisor
+template <class S>
+void rescale(const Resize& r, const S& divisor, Out<S> y) {
+  y = ((S(r.factor) * y.array() + S(r.offset)) / divisor).matrix();
+}
+
+/// dy := factor dy / divisor, the gradient before it; returns ddivisor = -<dy, y> / divisor.
+template <class S>
+S rescale_backward(const Resize& r, const S& divisor, In<S> y, Out<S> dy) {
+  const S ddivisor = -(dy.array() * y.array()).sum() / divisor;
+  dy = (S(r.factor) * dy.array() / divisor).matrix();
+  return ddivisor;
+}
+
 }  // namespace scorefield::nn

@@ -2,6 +2,8 @@
 #include <cmath>
 #include <type_traits>
 
+#include "scorefield/base/check.hpp"
+#include "scorefield/base/dual.hpp"
 #include "scorefield/nn/plan.hpp"
 
 namespace scorefield::nn {
@@ -18,6 +20,15 @@ Angle<S> frequency(const Sinusoid& s, const S* learned, Index k, Index half) {
   return Angle<S>(std::pow(s.max_period, -static_cast<double>(k) / (static_cast<double>(half) - s.shift)));
 }
 
+/// What the waves are waves of: t, or ln t (Song et al. 2021 give it sigma).
+template <class A>
+A phase(const Sinusoid& s, const A& t) {
+  using std::log;
+  if (!s.of_log) return t;
+  require(!(value(t) <= 0), "a network that hears the logarithm of time needs times above 0, got ", value(t));
+  return log(t);
+}
+
 /// y := [sin(w t), cos(w t)], the other way round with cos_first; an odd last channel is 0.   t: (N, 1), y: (N, C)
 template <class S>
 void sinusoid(const Sinusoid& s, const S* learned, In<S> t, Out<S> y) {
@@ -27,14 +38,15 @@ void sinusoid(const Sinusoid& s, const S* learned, In<S> t, Out<S> y) {
   for (Index k = 0; k < half; ++k) {
     const Angle<S> w = frequency(s, learned, k, half);
     for (Index n = 0; n < y.rows(); ++n) {
-      y(n, sines + k) = S(sin(w * Angle<S>(t(n, 0))));
-      y(n, cosines + k) = S(cos(w * Angle<S>(t(n, 0))));
+      const Angle<S> angle = w * phase(s, Angle<S>(t(n, 0)));
+      y(n, sines + k) = S(sin(angle));
+      y(n, cosines + k) = S(cos(angle));
     }
   }
 }
 
 /// With a_k = dy_sin cos(w t) - dy_cos sin(w t):   dt += sum_k w_k a_k,   df_k += 2 pi sum_n t_n a_k   (each unless
-/// empty / null).
+/// empty / null). With u = ln t in place of t, du / dt = 1 / t comes in.
 template <class S>
 void sinusoid_backward(const Sinusoid& s, const S* learned, In<S> t, In<S> dy, Out<S> dt, S* dlearned) {
   using std::cos, std::sin;
@@ -42,10 +54,10 @@ void sinusoid_backward(const Sinusoid& s, const S* learned, In<S> t, In<S> dy, O
   for (Index k = 0; k < half; ++k) {
     const Angle<S> w = frequency(s, learned, k, half);
     for (Index n = 0; n < dy.rows(); ++n) {
-      const Angle<S> time(t(n, 0)), angle = w * time;
+      const Angle<S> time(t(n, 0)), u = phase(s, time), angle = w * u;
       const Angle<S> a = Angle<S>(dy(n, sines + k)) * cos(angle) - Angle<S>(dy(n, cosines + k)) * sin(angle);
-      if (dt.size() > 0) dt(n, 0) += S(w * a);
-      if (dlearned != nullptr) dlearned[k] += S(Angle<S>(6.283185307179586) * time * a);
+      if (dt.size() > 0) dt(n, 0) += S(s.of_log ? w * a / time : w * a);
+      if (dlearned != nullptr) dlearned[k] += S(Angle<S>(6.283185307179586) * u * a);
     }
   }
 }

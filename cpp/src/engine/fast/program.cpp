@@ -67,6 +67,13 @@ void set_plane(ConvLayout& f) {
   }
 }
 
+/// What an Embedding or a Sinusoid has learnt; empty for other operations.
+nn::Slice parameter(const nn::Op& op) {
+  if (const auto* e = std::get_if<nn::Embedding>(&op)) return e->table;
+  if (const auto* s = std::get_if<nn::Sinusoid>(&op)) return s->frequencies;
+  return {};
+}
+
 /// What an operation multiplies: the bytes of its filters and of its output, for the chunk formula.
 struct Weight {
   Index filter = 0, output = 0;
@@ -135,6 +142,13 @@ void Program::add_conv(std::size_t op, const nn::Conv& c) {
 }
 
 void Program::add_rows(std::size_t op) {
+  const nn::Slice learnt = parameter(plan.ops[op]);
+  for (std::size_t i = 0; i < op && learnt.size > 0; ++i) {
+    if (const nn::Slice s = parameter(plan.ops[i]); s.size == 0 || s.begin != learnt.begin) continue;
+    slices[op] = slices[i];
+    slices[op].shared = true;
+    return;
+  }
   const auto take = [this](const nn::Slice& s) {
     const Index at = row_size;
     row_size += padded(s.size);

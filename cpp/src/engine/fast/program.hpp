@@ -96,12 +96,13 @@ void for_sources(const nn::Op& op, F f) {
   if (const auto* c = std::get_if<nn::Conv>(&op)) each({c->x, c->x2, c->norm.scale_shift, c->vector, c->residual});
   if (const auto* a = std::get_if<nn::Attention>(&op)) each({a->q.tensor, a->k.tensor, a->v.tensor});
   if (const auto* s = std::get_if<nn::Sinusoid>(&op)) each({s->t});
-  if (const auto* r = std::get_if<nn::Resize>(&op)) each({r->x});
+  if (const auto* r = std::get_if<nn::Resize>(&op)) each({r->x, r->divisor});
 }
 
-/// Where the gradients of an Embedding or Sinusoid lie in a row.
+/// Where the gradients of an Embedding or Sinusoid lie in a row; two operations with one parameter share the place.
 struct RowSlices {
   Index table = 0, position = 0, frequencies = 0;
+  bool shared = false;  // an earlier operation hands them on
 };
 
 struct Program {

@@ -2,6 +2,7 @@
 
 #include "pass.hpp"
 #include "scorefield/nn/embedding.hpp"
+#include "scorefield/nn/sinusoid.hpp"
 
 /// Embedding, Sinusoid, Resize, and the copies between rows and blocks at the border.
 namespace scorefield::fast {
@@ -60,7 +61,7 @@ void backward(const Pass& pass, const nn::Embedding& e, std::size_t op, Index n0
 
 namespace {
 
-/// sin and cos of 2 pi turns_k t for a few k at a time, and where they go.
+/// sin and cos of 2 pi turns_k u for a few k at a time, and where they go; u is t or ln t.
 class Waves {
  public:
   Waves(const Pass& pass, const nn::Sinusoid& s, std::size_t op)
@@ -75,10 +76,10 @@ class Waves {
   double turns(Index k) const { return turns_[k]; }
 
   /// All waves of one time into whole blocks of y, if half of its channels are whole blocks.
-  void blocks_at(float t, float* y, Index block) const {
+  void blocks_at(double u, float* y, Index block) const {
     alignas(64) double angle[lanes];
     for (Index first = 0; first < half_; first += lanes) {
-      for (Index l = 0; l < lanes; ++l) angle[l] = turns_[first + l] * static_cast<double>(t);
+      for (Index l = 0; l < lanes; ++l) angle[l] = turns_[first + l] * u;
       k_.sincos(angle, lanes, y + (sines_ + first) / lanes * block, y + (cosines_ + first) / lanes * block);
     }
   }
@@ -90,11 +91,11 @@ class Waves {
 
   /// f(k, sin, cos) for every k.
   template <class F>
-  void at(float t, F f) const {
+  void at(double u, F f) const {
     alignas(64) double angle[lanes];
     alignas(64) float sine[lanes], cosine[lanes];
     for (Index first = 0; first < half_; first += lanes) {
-      for (Index l = 0; l < lanes; ++l) angle[l] = turns_[first + l] * static_cast<double>(t);
+      for (Index l = 0; l < lanes; ++l) angle[l] = turns_[first + l] * u;
       k_.sincos(angle, lanes, sine, cosine);
       for (Index l = 0; l < std::min(lanes, half_ - first); ++l) f(first + l, sine[l], cosine[l]);
     }
@@ -119,19 +120,19 @@ void forward(const Pass& pass, const nn::Sinusoid& s, std::size_t op, Index n0, 
       if (n > n0 && t == pass.tape.value(s.t, n - 1)[0])
         waves.copy_blocks(pass.tape.value(s.y, n - 1), y, block);
       else
-        waves.blocks_at(t, y, block);
+        waves.blocks_at(nn::phase(s, static_cast<double>(t)), y, block);
       continue;
     }
     const auto to = [&](Index c) -> float& { return y[c / lanes * block + c % lanes]; };
     for (Index c = 2 * waves.half(); c < padded(channels); ++c) to(c) = 0;
-    waves.at(t, [&](Index k, float sine, float cosine) {
+    waves.at(nn::phase(s, static_cast<double>(t)), [&](Index k, float sine, float cosine) {
       to(waves.sine_channel(k)) = sine, to(waves.cosine_channel(k)) = cosine;
     });
   }
   sum_tensor(pass, s.y, n0, n1);
 }
 
-// With a_k = dy_sin cos(w t) - dy_cos sin(w t):  dt = sum_k w_k a_k,  dfrequency_k += 2 pi t a_k
+// With a_k = dy_sin cos(w u) - dy_cos sin(w u):  du = sum_k w_k a_k,  dfrequency_k += 2 pi u a_k
 void backward(const Pass& pass, const nn::Sinusoid& s, std::size_t op, const Writers& first, Index n0, Index n1) {
   constexpr double two_pi = 6.283185307179586;
   const Waves waves(pass, s, op);
@@ -141,27 +142,59 @@ void backward(const Pass& pass, const nn::Sinusoid& s, std::size_t op, const Wri
   if (learned == nullptr && !pass.tape.needs(s.t)) return;
   for (Index n = n0; n < n1; ++n) {
     const float* dy = pass.tape.grad(s.y, n);
-    const float t = pass.tape.value(s.t, n)[0];
-    double dt = 0;
-    waves.at(t, [&](Index k, float sine, float cosine) {
+    const double t = static_cast<double>(pass.tape.value(s.t, n)[0]), u = nn::phase(s, t);
+    double du = 0;
+    waves.at(u, [&](Index k, float sine, float cosine) {
       const auto d = [&](Index c) { return static_cast<double>(dy[c / lanes * block + c % lanes]); };
       const double a = d(waves.sine_channel(k)) * static_cast<double>(cosine) -
                        d(waves.cosine_channel(k)) * static_cast<double>(sine);
-      dt += two_pi * waves.turns(k) * a;
-      if (learned != nullptr) learned[k] += static_cast<float>(two_pi * static_cast<double>(t) * a);
+      du += two_pi * waves.turns(k) * a;
+      if (learned != nullptr) learned[k] += static_cast<float>(two_pi * u * a);
     });
     if (!pass.tape.needs(s.t)) continue;
     float& to = pass.tape.grad(s.t, n)[0];
-    to = (first.x ? 0 : to) + static_cast<float>(dt);
+    to = (first.x ? 0 : to) + static_cast<float>(s.of_log ? du / t : du);
   }
 }
 
+namespace {
+
+float divisor(const Pass& pass, const nn::Resize& r, Index n) {
+  return r.divisor == none ? 1 : pass.tape.value(r.divisor, n)[0];
+}
+
+/// dy := factor dy / divisor,  ddivisor = -<dy, y> / divisor
+void unscale(const Pass& pass, const nn::Resize& r, const Writers& first, Index n) {
+  const Shape s = pass.shape(r.y);
+  const float by = divisor(pass, r, n), gain = static_cast<float>(r.factor) / by;
+  double product = 0;
+  for (Index b = 0; b < blocks(s.channels); ++b) {
+    const float* y = pass.tape.value(r.y, n) + b * pass.tape.value_block(r.y);
+    float* dy = pass.tape.grad(r.y, n) + b * pass.tape.grad_block(r.y);
+    for (Index i = 0; i < s.positions() * lanes; ++i) {
+      product += static_cast<double>(dy[i]) * static_cast<double>(y[i]);
+      dy[i] *= gain;
+    }
+  }
+  if (!pass.tape.needs(r.divisor)) return;
+  float& to = pass.tape.grad(r.divisor, n)[0];
+  to = (first.vector ? 0 : to) - static_cast<float>(product / static_cast<double>(by));
+}
+
+}  // namespace
+
+// y = (factor resample(x) + offset) / divisor
 void forward(const Pass& pass, const nn::Resize& r, Index n0, Index n1) {
   const Shape from = pass.shape(r.x), to = pass.shape(r.y);
+  alignas(64) float scale[lanes], shift[lanes];
   for (Index n = n0; n < n1; ++n) {
+    const float by = divisor(pass, r, n);
+    std::fill_n(scale, lanes, static_cast<float>(r.factor) / by);
     for (Index b = 0; b < blocks(from.channels); ++b) {
-      pass.k.prologue(pass.tape.value(r.x, n) + b * pass.tape.value_block(r.x), size(from), no_shift, no_scale,
-                      no_shift, Act::identity, nullptr, static_cast<kernels::Resize>(r.resample), size(to),
+      for (Index l = 0; l < lanes; ++l)
+        shift[l] = b * lanes + l < from.channels ? static_cast<float>(r.offset) / by : 0;
+      pass.k.prologue(pass.tape.value(r.x, n) + b * pass.tape.value_block(r.x), size(from), no_shift, scale, shift,
+                      Act::identity, nullptr, static_cast<kernels::Resize>(r.resample), size(to),
                       pass.tape.value(r.y, n) + b * pass.tape.value_block(r.y), count(to.width * lanes));
     }
   }
@@ -169,6 +202,7 @@ void forward(const Pass& pass, const nn::Resize& r, Index n0, Index n1) {
 }
 
 void backward(const Pass& pass, const nn::Resize& r, const Writers& first, Index n0, Index n1) {
+  for (Index n = n0; r.rescales() && n < n1; ++n) unscale(pass, r, first, n);
   if (!pass.tape.needs(r.x)) return;
   const Shape from = pass.shape(r.x), to = pass.shape(r.y);
   alignas(64) float ignored[2 * lanes];

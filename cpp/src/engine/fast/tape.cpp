@@ -119,7 +119,7 @@ std::vector<Writers> find_writers(const Program& p, const Timeline& time, const 
     }
     if (const auto* a = std::get_if<nn::Attention>(&p.plan.ops[*op])) w = attention_writers(p, *a, written);
     if (const auto* s = std::get_if<nn::Sinusoid>(&p.plan.ops[*op])) w.x = fresh(s->t);
-    if (const auto* r = std::get_if<nn::Resize>(&p.plan.ops[*op])) w.x = fresh(r->x);
+    if (const auto* r = std::get_if<nn::Resize>(&p.plan.ops[*op])) w.vector = fresh(r->divisor), w.x = fresh(r->x);
   }
   return all;
 }

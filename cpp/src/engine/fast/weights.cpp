@@ -172,6 +172,7 @@ void collect(const Program& p, const float* row, float* dtheta) {
   parallel_for(static_cast<Index>(p.plan.ops.size()), [&](Index i, Index) {
     const std::size_t op = count(i);
     if (!p.convs[op].in.empty()) to.conv(p.convs[op]);
+    if (p.slices[op].shared) return;
     if (const auto* e = std::get_if<nn::Embedding>(&p.plan.ops[op]))
       to.slice(p.slices[op].table, e->table), to.slice(p.slices[op].position, e->position);
     if (const auto* s = std::get_if<nn::Sinusoid>(&p.plan.ops[op])) to.slice(p.slices[op].frequencies, s->frequencies);

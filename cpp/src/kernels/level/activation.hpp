@@ -40,16 +40,31 @@ KERNEL_INLINE f32x16 tanh(f32x16 u) {
   return select(less(size, all(0.625f)), fma(p * z, u, u), select(negative, -large, large));
 }
 
+/// mish(u) = u q, q = tanh(ln(1 + e^u)), in e = exp(-|u|):  q = (e^2 + 2e) / (e^2 + 2e + 2) below 0, else
+/// (1 + 2e) / (1 + 2e + 2e^2)  (Misra 2019).
+struct Mish {
+  f32x16 e, d, q;
+  i32x16 negative;
+};
+KERNEL_INLINE Mish mish(f32x16 u) {
+  const i32x16 negative = less(u, zero());
+  const f32x16 e = exp(select(negative, u, -u)), small = fma(e, e, e + e), large = all(1) + (e + e);
+  const f32x16 d = select(negative, small + all(2), fma(e + e, e, large));
+  return {e, d, select(negative, small, large) / d, negative};
+}
+
 template <Act act>
 KERNEL_INLINE f32x16 activate(f32x16 u) {
   if constexpr (act == Act::silu) return u / (all(1) + exp(-u));
   if constexpr (act == Act::gelu) return u * normal_cdf(u);
   if constexpr (act == Act::tanh) return tanh(u);
   if constexpr (act == Act::relu) return select(less(u, zero()), zero(), u);
+  if constexpr (act == Act::mish) return u * mish(u).q;
   return u;
 }
 
-/// act(u), and act'(u) in `slope`:  silu s + u s (1 - s);  gelu Phi + u phi;  tanh 1 - y^2.
+/// act(u), and act'(u) in `slope`:  silu s + u s (1 - s);  gelu Phi + u phi;  tanh 1 - y^2;  mish q + u q', with
+/// q' = 4 e (1 + e) / d^2 below 0, else e times that.
 template <Act act>
 KERNEL_INLINE f32x16 activate(f32x16 u, f32x16& slope) {
   if constexpr (act == Act::silu) {
@@ -71,6 +86,12 @@ KERNEL_INLINE f32x16 activate(f32x16 u, f32x16& slope) {
     slope = select(less(u, zero()), zero(), all(1));
     return select(less(u, zero()), zero(), u);
   }
+  if constexpr (act == Act::mish) {
+    const Mish m = mish(u);
+    const f32x16 f = all(4) * m.e * (all(1) + m.e) / (m.d * m.d);
+    slope = fma(u, select(m.negative, f, f * m.e), m.q);
+    return u * m.q;
+  }
   slope = all(1);
   return u;
 }
@@ -88,6 +109,7 @@ KERNEL_INLINE void with_activation(Act act, F&& f) {
     case Act::gelu: f(Activation<Act::gelu>{}); return;
     case Act::tanh: f(Activation<Act::tanh>{}); return;
     case Act::relu: f(Activation<Act::relu>{}); return;
+    case Act::mish: f(Activation<Act::mish>{}); return;
   }
 }
 
