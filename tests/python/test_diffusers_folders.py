@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch_files
+from safetensors.numpy import load_file, save_file
 
 import scorefield as sf
 from scorefield.diffusers.torch_file import read_torch_file
@@ -78,6 +79,12 @@ VARIETY = {
     "no attention": {"attention": (), "middle_attention": False, "eps": 1e-6, "shifted_downsampling": True},
     "of another kind": {"residual_resampling": True, "scale_shift": True, "cosine_first": True, "middle_scale": 2.0},
     "dropout and groups": {"dropout": 0.25, "groups": 2},
+    "other ways up": {"attention": ((4,), (2,)), "residual_resampling": ((), (2,)), "middle_groups": 2, "groups": 4},
+    "that hears sigma": {"time_embedding": "fourier", "centred": True, "middle": False, "activation": "mish"},
+    "of rows, with an image": {"time_embedding": 1000, "time_width": 12, "condition": (4, 4, 3), "classes": None},
+    "with numbers": {"condition": (1,), "condition_embedding": "sinusoid", "classes": None, "activation": "gelu"},
+    "with vectors": {"condition": (16,), "condition_embedding": "identity", "classes": None, "activation": "relu"},
+    "without a norm": {"scale_shift": True, "middle_groups": 0},
 }
 
 
@@ -91,7 +98,9 @@ def test_there_and_back_every_bit_is_the_same(words, tmp_path):
     told = {k: v for k, v in again.net._arguments().items() if k != "seed"}
     own = {k: v for k, v in model.net._arguments().items() if k != "seed"}
     assert told == {**own, "groups": model.net._groups, "attention": tuple(sorted(own["attention"], reverse=True))}
-    words = {"steps": 3, "sampler": "ddim", "progress": False}
+    words = {"steps": 3, "sampler": "ddim", "progress": False, "grid": sf.grids.Linspace(t_end=2.0)}
+    if model.net.condition:
+        words["condition"] = sf.normal((2, *model.net.condition), seed=3)
     assert np.array_equal(model.sample(2, **words), again.sample(2, **words))
     sf.diffusers.save(again, tmp_path / "b")
     for file in ("unet/config.json", f"unet/{WEIGHTS}", "scheduler/scheduler_config.json", "model_index.json"):
@@ -130,6 +139,13 @@ NOT_THEIRS = [
     (lambda: sf.Diffusion(sf.UNet((8, 1), widths=(8,)), "linear"), r"this UNet is for sequences \(8, 1\)"),
     (lambda: model_of(shape=(5, 4, 2), attention=()), r"must be multiples of 2, got \(5, 4\)"),
     (lambda: model_of(condition=(3,)), r"UNet2DModel has nothing like condition=\(3,\)"),
+    (lambda: model_of(condition=(1,), condition_embedding="sinusoid"), "UNet2DModel has nothing like classes=3"),
+    (lambda: model_of(activation="tanh"), "UNet2DModel has nothing like activation='tanh'"),
+    (lambda: model_of(middle_groups=0), r"without norm \(middle_groups=0\) only with scale_shift"),
+    (
+        lambda: model_of(shape=(8, 8, 2), widths=(4, 8, 8), attention=(8, 4), residual_resampling=((4,), ())),
+        r"in all blocks with attention \(downsample_type\)",
+    ),
     (lambda: sf.Diffusion(sf.UNet((4, 4, 1), widths=(8,)), "vp"), r"discrete variance preserving schedule.*VP\("),
     (lambda: sf.Diffusion(sf.UNet((4, 4, 1), widths=(8,)), "edm"), "discrete variance preserving"),
     (lambda: sf.Diffusion(sf.UNet((4, 4, 1), widths=(8,)), "linear", "score"), "predicts eps, v, x0; this .* score"),
@@ -206,25 +222,27 @@ def test_an_absent_head_dimension_is_eight_and_null_is_one_head(folder):
 
 REFUSED = [
     ({"down_block_types": ["SkipDownBlock2D", "AttnDownBlock2D"]}, "down_block_types: 'SkipDownBlock2D' is not supp"),
-    ({"up_block_types": ["AttnUpBlock2D", "AttnUpBlock2D"]}, "up_block_types: attention at other resolutions"),
     ({"up_block_types": ["AttnUpBlock2D"]}, "up_block_types: expected one block for each of 2"),
-    ({"mid_block_type": None}, 'mid_block_type: None is not supported; supported: "UNetMidBlock2D"'),
-    ({"center_input_sample": True}, "center_input_sample: True is not supported; supported: false"),
-    ({"time_embedding_type": "fourier"}, "time_embedding_type: 'fourier' is not supported"),
-    ({"time_embedding_dim": 64}, "time_embedding_dim: 64 is not supported; supported: null, 16"),
-    ({"act_fn": "gelu"}, "act_fn: 'gelu' is not supported"),
-    ({"class_embed_type": "timestep"}, "class_embed_type: 'timestep' is not supported"),
+    ({"mid_block_type": "UNetMidBlock2DCrossAttn"}, "mid_block_type: 'UNetMidBlock2DCrossAttn' is not supported"),
+    ({"center_input_sample": 1}, "center_input_sample: expected bool, got 1"),
+    ({"time_embedding_type": "random"}, "time_embedding_type: 'random' is not supported"),
+    ({"time_embedding_type": "learned"}, "num_train_timesteps: expected int, got None"),
+    ({"time_embedding_dim": 64}, "numbers, but config.json describes a network of|expected shape"),
+    ({"time_embedding_dim": -1}, r"time_embedding_dim: expected 0\.\.1000000, got -1"),
+    ({"act_fn": "tanh"}, 'act_fn: \'tanh\' is not supported; supported: "silu", "swish", "mish"'),
+    ({"class_embed_type": "projection"}, "class_embed_type: 'projection' is not supported"),
+    ({"class_embed_type": "timestep", "in_channels": 3}, "class_embed_type: beside an image that joins x"),
+    ({"attn_norm_num_groups": 3}, "the network: .middle_groups must divide the last width, 8"),
     ({"downsample_padding": 2}, "downsample_padding: 2 is not supported; supported: 0, 1"),
     ({"resnet_time_scale_shift": "spatial"}, "resnet_time_scale_shift: 'spatial' is not supported"),
-    ({"resnet_time_scale_shift": "scale_shift"}, "attn_norm_num_groups: None is not supported; supported: 1"),
     ({"norm_num_groups": None}, "norm_num_groups: expected int, got None"),
     ({"norm_num_groups": 3}, "the network: .groups must divide every width"),
     ({"sample_size": None}, "sample_size: null gives the network no shape"),
     ({"sample_size": 5}, "sample_size: expected a multiple of 2"),
     ({"sample_size": [4, 4, 4]}, "sample_size: 3 entries, more than the 2"),
-    ({"out_channels": 4}, "numbers, but config.json describes a network of|tensor conv_out.weight: expected shape"),
+    ({"out_channels": 4}, 'out_channels: 4 with 2 in_channels: a model predicts .* variance_type "learned_range"'),
     ({"in_channels": 10**30}, "in_channels: expected 1\\.\\.65536"),
-    ({"block_out_channels": []}, "expected one block for each of 0|multiple of|down_block_types"),
+    ({"block_out_channels": []}, "block_out_channels: expected entries"),
     ({"block_out_channels": [4, 65537]}, "block_out_channels: expected entries"),
     ({"layers_per_block": 2}, r"tensors: missing \['down_blocks\.0\.resnets\.1|numbers, but"),
     ({"attention_head_dim": 9}, "the network: .head_channels must be at most"),
@@ -255,9 +273,92 @@ def test_what_lies_around_the_network_is_checked(folder):
     weights.rename(folder / "unet" / "diffusion_pytorch_model.fp16.safetensors")
     with pytest.raises(sf.FormatError, match=r"found diffusion_pytorch_model\.fp16\.safetensors, rename one"):
         sf.diffusers.load(folder)
-    (folder / "unet" / f"{WEIGHTS}.index.json").write_text("{}")
-    with pytest.raises(sf.FormatError, match="weights in several files are not supported"):
+
+
+def in_parts(folder, parts=3):
+    """The same weights in several files with an index; returns the index."""
+    whole = folder / "unet" / WEIGHTS
+    state = load_file(whole)
+    names = [f"diffusion_pytorch_model-{i + 1:05}-of-{parts:05}.safetensors" for i in range(parts)]
+    for i, name in enumerate(names):
+        save_file({key: state[key] for key in list(state)[i::parts]}, folder / "unet" / name)
+    places = {key: names[i % parts] for i, key in enumerate(state)}
+    whole.unlink()
+    (folder / "unet" / f"{WEIGHTS}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    return f"unet/{WEIGHTS}.index.json", places
+
+
+def test_weights_in_several_files_are_one_network(folder):
+    expected = sf.diffusers.load(folder).net
+    in_parts(folder)
+    assert sf.diffusers.load(folder).net == expected
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda places: {}, r"weight_map: expected the file of each tensor, got \{\}"),
+        (lambda places: [1], r"weight_map: expected the file of each tensor, got \[1\]"),
+        (lambda places: {**places, "conv_in.bias": 3}, r"weight_map: 3 is no \.safetensors file of this folder"),
+        (
+            lambda places: {**places, "conv_in.bias": "../a.safetensors"},
+            "weight_map: .* is no .safetensors file of this",
+        ),
+        (lambda places: {**places, "conv_in.bias": "a.bin"}, "weight_map: 'a.bin' is no .safetensors file of this"),
+        (lambda places: {**places, "conv_in.bias": "a.safetensors"}, "weight_map: 'a.safetensors' is missing"),
+        (lambda places: {**places, "more": places["conv_in.bias"]}, "weight_map: .* has no tensor 'more'"),
+        (lambda places: {k: v for k, v in places.items() if k != "conv_in.bias"}, "numbers, but|tensors: missing"),
+    ],
+)
+def test_an_index_that_cannot_be_is_refused(spoil, message, folder):
+    index, places = in_parts(folder)
+    (folder / index).write_text(json.dumps({"weight_map": spoil(places)}))
+    with pytest.raises(sf.FormatError, match=message):
         sf.diffusers.load(folder)
+
+
+def test_a_learned_variance_goes_both_ways(tmp_path):
+    net = sf.UNet((4, 4, 2), widths=(4, 8), out=4, condition=(4, 4, 1))
+    model = sf.Diffusion(net, sf.schedules.Linear(1000), learn_variance=True)
+    sf.diffusers.save(model, tmp_path / "a")
+    written = settings(tmp_path / "a")
+    assert (written["in_channels"], written["out_channels"]) == (3, 4)
+    again = sf.diffusers.load(tmp_path / "a")
+    assert again._learn_variance
+    assert again.net.shape == (4, 4, 2)
+    assert again.net.condition == (4, 4, 1)
+    words = sf.diffusers.sampling(tmp_path / "a", steps=3)
+    assert words["sampler"] == sf.samplers.Ancestral("learned")
+    words = {**words, "condition": sf.normal((2, 4, 4, 1), seed=0), "progress": False}
+    assert np.array_equal(again.sample(2, **words), model.sample(2, **words))
+
+
+def test_of_a_network_alone_twice_the_channels_are_a_learned_variance(tmp_path):
+    net = sf.UNet((4, 4, 2), widths=(4, 8), out=4)
+    sf.diffusers.save(sf.Diffusion(net, sf.schedules.Linear(1000), learn_variance=True), tmp_path)
+    with pytest.warns(sf.ScorefieldWarning, match=r"no scheduler_config\.json"):
+        assert sf.diffusers.load(tmp_path / "unet")._learn_variance
+
+
+def test_a_variance_of_flow_matching_is_refused(tmp_path):
+    net = sf.UNet((4, 4, 1), widths=(8,))
+    sf.diffusers.save(sf.Diffusion(net, "rectified_flow"), tmp_path)
+    name = {"_class_name": "UniPCMultistepScheduler", "use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+    change(tmp_path, "scheduler/scheduler_config.json", **name, variance_type="learned_range")
+    sf.diffusers.load(tmp_path)  # a class that does not read it
+    change(tmp_path, "scheduler/scheduler_config.json", _class_name="DPMSolverMultistepScheduler")
+    with pytest.raises(sf.FormatError, match="variance_type: a learned variance of flow matching is not supported"):
+        sf.diffusers.load(tmp_path)
+
+
+def test_a_network_of_log_sigma_has_no_lowest_timestep(tmp_path):
+    """Their timestep 0, where they divide by it, is our c_noise 0."""
+    sf.diffusers.save(model_of(time_embedding="fourier"), tmp_path)
+    model = sf.diffusers.load(tmp_path)
+    x = sf.normal((1, 4, 4, 2), seed=0)
+    assert np.isfinite(model.eps(x, 2)).all()
+    with pytest.raises(ValueError, match="hears the logarithm of time needs times above 0, got 0"):
+        model.eps(x, 1)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"sample_size": NaN}', "\xff", '{"a": ' + "[" * 10**5])

@@ -14,6 +14,8 @@ from scorefield.errors import FormatError
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 PICKLED = "diffusion_pytorch_model.bin"
+SHARDS = ".index.json"  #: after the name of weights that lie in several files
+MOST_SHARDS = 1_000
 INDEX, CONFIG, SCHEDULER = "model_index.json", "config.json", "scheduler_config.json"
 UNETS = ("UNet2DModel", "UNetUnconditionalModel", "UNetModel")  #: today's name and two from before version 0.3
 BEFORE_0_1 = ("ch", "ch_mult", "num_res_blocks", "resnet_eps", "num_head_channels", "downscale_freq_shift")
@@ -69,8 +71,29 @@ def network_settings(path: Path, defaults: dict[str, object]) -> Settings:
 
 
 def read_weights(path: Path) -> dict[str, Entry]:
-    """Return the tensors of a weight file by the names in it."""
+    """Return the tensors of a weight file, or of the files that an index names, by their names."""
+    if path.name.endswith(SHARDS):
+        return _read_shards(path)
     return read_safetensors(path) if path.suffix == ".safetensors" else read_torch_file(path)
+
+
+def _read_shards(index: Path) -> dict[str, Entry]:
+    """An index is {"weight_map": {tensor: file}}; files lie beside it and are of its kind."""
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not places:
+        raise FormatError(f"{index}: weight_map: expected the file of each tensor, got {shorten(places)}")
+    kind = Path(index.name.removesuffix(SHARDS)).suffix
+    shards: dict[str, dict[str, Entry]] = {}
+    for name, file in places.items():
+        if not isinstance(file, str) or Path(file).name != file or "\\" in file or Path(file).suffix != kind:
+            raise FormatError(f"{index}: weight_map: {shorten(file)} is no {kind} file of this folder")
+        if file not in shards:
+            if len(shards) == MOST_SHARDS or not (index.parent / file).is_file():
+                raise FormatError(f"{index}: weight_map: {shorten(file)} is missing, or one of too many files")
+            shards[file] = read_weights(index.parent / file)
+        if name not in shards[file]:
+            raise FormatError(f"{index}: weight_map: {shorten(file)} has no tensor {shorten(name)}")
+    return {name: shards[file][name] for name, file in places.items()}
 
 
 def _check_index(path: Path) -> None:
@@ -86,11 +109,9 @@ def _check_index(path: Path) -> None:
 
 
 def _weights(unet: Path) -> Path:
-    for name in (WEIGHTS, PICKLED):
+    for name in (WEIGHTS + SHARDS, WEIGHTS, PICKLED + SHARDS, PICKLED):
         if (unet / name).is_file():
             return unet / name
-    if (unet / f"{WEIGHTS}.index.json").is_file() or (unet / f"{PICKLED}.index.json").is_file():
-        raise FormatError(f"{unet}: weights in several files are not supported; save them in one {WEIGHTS}")
     others = sorted(p.name for p in unet.iterdir() if p.suffix in (".safetensors", ".bin"))
     found = f"; found {', '.join(others)}, rename one of them" if others else ""
     raise FormatError(f"{unet}: neither {WEIGHTS} nor {PICKLED}{found}")

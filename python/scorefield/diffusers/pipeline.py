@@ -29,7 +29,9 @@ def load(folder: str | os.PathLike[str]) -> Diffusion:
 
     folder : as DDPMPipeline's ``save_pretrained`` leaves it (model_index.json, unet/, scheduler/), or with all files in
     its root, or of a network alone (then the noise schedule is DDPM's: `Linear(1000)`, eps; a warning says so).
-    Weights are taken from diffusion_pytorch_model.safetensors, else from the .bin file, of which nothing is executed.
+    Weights are taken from diffusion_pytorch_model.safetensors, or the files that its index.json names, else from the
+    .bin file, of which nothing is executed.
+    Channels that come in beside those of x are an image condition, twice the channels out a learned variance.
 
     Their timestep k is our t = k + 1. How their scheduler samples: `sampling`.
     Raises FormatError with file and key for what is damaged or not supported, OSError if the system cannot read it.
@@ -42,7 +44,11 @@ def load(folder: str | os.PathLike[str]) -> Diffusion:
     """
     files = find(folder)
     settings = network_settings(files.config, configuration.DEFAULTS)
-    arguments = configuration.unet_arguments(settings)
+    law = scheduler.read(files.scheduler)
+    learned = law.learns_variance if files.scheduler else configuration.has_twice_the_channels(settings)
+    if learned and law.schedule.T is None:
+        law.settings.fail("variance_type", "a learned variance of flow matching is not supported")
+    arguments = configuration.unet_arguments(settings, learned_variance=learned)
     entries = _modern(files.weights, read_weights(files.weights))
     total = sum(int(np.prod(entry.shape)) for entry in entries.values())
     count = settings.built("the network", lambda: UNet._count(arguments))
@@ -50,9 +56,6 @@ def load(folder: str | os.PathLike[str]) -> Diffusion:
         _compare(files.weights, entries, UNet(**arguments) if count <= 2 * total else None)
         raise FormatError(f"{files.weights}: {total:,} numbers, but {CONFIG} describes a network of {count:,}")
     net: UNet = settings.built("the network", lambda: UNet(**arguments))
-    if net.output_shape != net.shape:
-        settings.fail("out_channels", f"must be in_channels = {net.shape[-1]}, got {net.output_shape[-1]}")
-    law = scheduler.read(files.scheduler)
     if files.scheduler is None:
         warnings.warn(
             f"{files.config.parent} has no {SCHEDULER}: taken as trained with {law.schedule}, prediction eps",
@@ -62,7 +65,7 @@ def load(folder: str | os.PathLike[str]) -> Diffusion:
     net.theta = _theta(files.weights, entries, net)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ScheduleWarning)  # who trained the network has been warned
-        return Diffusion(net, law.schedule, law.prediction)
+        return Diffusion(net, law.schedule, law.prediction, learn_variance=learned)
 
 
 def save(model: Diffusion, folder: str | os.PathLike[str]) -> None:
@@ -89,7 +92,7 @@ def save(model: Diffusion, folder: str | os.PathLike[str]) -> None:
     if model._scale.word is not None:
         raise ValueError("diffusers' folders hold no scale; train on data in [-1, 1] without scale=, or use model.save")
     config = configuration.unet_config(model.net)
-    law = scheduler.config_of(model.schedule, model._prediction)
+    law = scheduler.config_of(model.schedule, model._prediction, learned_variance=model._learn_variance)
     signature = {"_diffusers_version": VERSION}
     root = Path(folder)
     for part in ("unet", "scheduler"):

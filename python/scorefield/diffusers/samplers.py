@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scorefield.diffusers.defaults import CURVES, FLOW
 from scorefield.diffusers.levels import Levels, levels_of_intervals, levels_of_points, timesteps
-from scorefield.diffusers.scheduler import Law
+from scorefield.diffusers.scheduler import LEARNED, Law
 from scorefield.diffusers.settings import NUMBER, Settings
 from scorefield.samplers import (
     DDIM,
@@ -50,7 +50,7 @@ def plan_of(law: Law, steps: int) -> Plan:
 
 
 def _ddpm(s: Settings, steps: int) -> Plan:
-    kinds = {"fixed_small": "beta_tilde", "fixed_small_log": "beta_tilde", "fixed_large": "beta"}
+    kinds = {"fixed_small": "beta_tilde", "fixed_small_log": "beta_tilde", "fixed_large": "beta", LEARNED: "learned"}
     return Plan(Ancestral(s.choice("variance_type", kinds)), clip_of(s), np.append(timesteps(s, steps) + 1, 0))
 
 
@@ -183,7 +183,7 @@ def _order(s: Settings) -> int:
 def _refuse_flows(s: Settings) -> None:
     for name in ("use_flow_sigmas", "use_dynamic_shifting"):
         s.choice(name, {False: None, None: None})
-    s.choice("variance_type", {None: None, "fixed_small": None, "fixed_large": None})
+    s.choice("variance_type", {None: None, "fixed_small": None, "fixed_large": None, LEARNED: None})
 
 
 def _flow(s: Settings, steps: int) -> Plan:

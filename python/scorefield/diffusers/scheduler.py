@@ -24,6 +24,7 @@ from scorefield.schedules.discrete import DiscreteVP
 MOST_STEPS = 1_000_000
 LONGEST_TABLE = 100_000
 OLD_NAMES = {"GaussianDDPMScheduler": "DDPMScheduler", "timesteps": "num_train_timesteps"}
+LEARNED = "learned_range"  # between the two variances of Ho et al. 2020 (Nichol and Dhariwal 2021, eq. 15)
 PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
 
 
@@ -35,6 +36,11 @@ class Law:
     settings: Settings
     schedule: Schedule
     prediction: str
+
+    @property
+    def learns_variance(self) -> bool:
+        """Whether half of the network's output is the variance of the steps."""
+        return bool(self.settings.get("variance_type", (str, NOTHING)) == LEARNED)
 
 
 def read(path: Path | None) -> Law:
@@ -54,7 +60,7 @@ def read(path: Path | None) -> Law:
     return Law(name, settings, RectifiedFlow() if flows else _discrete(settings), prediction)
 
 
-def config_of(schedule: Schedule, prediction: str) -> dict[str, Any]:
+def config_of(schedule: Schedule, prediction: str, *, learned_variance: bool = False) -> dict[str, Any]:
     """Return the settings that say what a model was trained on; ValueError for what diffusers cannot."""
     if isinstance(schedule, RectifiedFlow) and schedule.shift == 1 and prediction == "flow":
         return {"_class_name": FLOW, "num_train_timesteps": 1000, "shift": 1.0}
@@ -67,8 +73,9 @@ def config_of(schedule: Schedule, prediction: str) -> dict[str, Any]:
     if prediction not in words:
         raise ValueError(f"a DDPM pipeline predicts {', '.join(words)}; this model predicts {prediction}")
     common = {"num_train_timesteps": schedule.T, "prediction_type": words[prediction], "clip_sample": True}
-    ddpm = {"clip_sample_range": 1.0, "variance_type": "fixed_small", "timestep_spacing": "leading", "steps_offset": 0}
-    return {"_class_name": "DDPMScheduler", **common, **ddpm, **_betas_of(schedule)}
+    ddpm = {"clip_sample_range": 1.0, "timestep_spacing": "leading", "steps_offset": 0}
+    variance = {"variance_type": LEARNED if learned_variance else "fixed_small"}
+    return {"_class_name": "DDPMScheduler", **common, **ddpm, **variance, **_betas_of(schedule)}
 
 
 def _betas_of(schedule: DiscreteVP) -> dict[str, Any]:
