@@ -148,6 +148,7 @@ void grid(py::module_& m, const char* name, std::vector<double> (*make)(const Sc
 }
 
 void register_grids(py::module_& m) {
+  m.attr("least_signal") = grids::least_signal;
   grid(m, "trailing", &grids::trailing);
   grid(m, "leading", &grids::leading);
   grid(m, "linspace", &grids::linspace);

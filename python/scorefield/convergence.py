@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -98,7 +98,7 @@ class ConvergenceTable(Sequence[ConvergenceRow]):
 
 def convergence(
     denoiser: BaseDenoiser,
-    samplers: Sequence[Sampler | str],
+    samplers: Sampler | str | Sequence[Sampler | str],
     *,
     steps: Sequence[int],
     grid: Grid | str | None = None,
@@ -108,7 +108,7 @@ def convergence(
     """Measure the order of deterministic samplers: their errors at several numbers of steps, on the same start.
 
     denoiser : a mixture's exact denoiser best, for then the sampler is all that errs; any other will do.
-    samplers : objects or names, also samplers of your own.   steps : rising numbers of steps.
+    samplers : one or more objects or names, also samplers of your own.   steps : rising numbers of steps.
     grid : for all runs; None: what suits the schedule. One that ends above t = 0 measures the solver alone, else the
         last step, which gives x0_hat, is a part of the error.
     n : samples.   seed : of their start.
@@ -130,10 +130,9 @@ def convergence(
 
     if not isinstance(denoiser, BaseDenoiser):
         raise TypeError(f"denoiser must be a Denoiser or a model, got {type(denoiser).__name__}")
-    methods = [_deterministic(sampler) for sampler in samplers]
-    counts = tuple(integer(s, "steps", 1) for s in steps)
-    if not counts or any(b <= a for a, b in pairwise(counts)):
-        raise ValueError(f"steps must be one or more rising numbers of steps, got {list(counts)}")
+    alone = isinstance(samplers, Sampler | str)
+    methods = [_deterministic(sampler) for sampler in ([samplers] if alone else samplers)]
+    counts = _rising(steps)
     times = [DPMSolver(3)._times(denoiser.schedule, s, grid) for s in counts]
     first, last = float(times[0][0]), float(times[0][-1])
     if any((t[0], t[-1]) != (first, last) for t in times):
@@ -149,6 +148,15 @@ def convergence(
     return ConvergenceTable(rows)
 
 
+def _rising(steps: Sequence[int]) -> tuple[int, ...]:
+    if not isinstance(steps, Iterable):
+        raise TypeError(f"steps must be rising numbers of steps, such as (16, 32, 64), got {steps!r}")
+    counts = tuple(integer(s, "steps", 1) for s in steps)
+    if not counts or any(b <= a for a, b in pairwise(counts)):
+        raise ValueError(f"steps must be one or more rising numbers of steps, got {list(counts)}")
+    return counts
+
+
 def _deterministic(sampler: Sampler | str) -> Sampler:
     method = resolve_sampler(sampler)
     if method.stochastic:
@@ -158,7 +166,8 @@ def _deterministic(sampler: Sampler | str) -> Sampler:
 
 def solution_times(schedule: Schedule, first: float, last: float, steps: int) -> Array:
     """Return times from `first` to `last` in so many even steps of log-SNR, and one more where it is infinite."""
-    low = float(schedule.half_log_snr(first)) if schedule.alpha(first) > 0 else -math.inf
+    heard = float(schedule.alpha(first)) > _core.grids.least_signal * float(schedule.sigma(first))
+    low = float(schedule.half_log_snr(first)) if heard else -math.inf
     high = float(schedule.half_log_snr(last if last > 0 else schedule.t_min))
     even = np.linspace(max(low, FIRST), high, steps + 1)
     times = np.array(schedule.time_of(log_snr=2 * even))

@@ -92,6 +92,8 @@ class Denoiser(BaseDenoiser):
 
     def _checked(self, answer: Any, shape: tuple[int, ...]) -> Array:
         """The callable's answer as float64 rows."""
+        if answer is None:
+            raise TypeError(f"the callable returned None for x_t of shape {shape}; is a return missing?")
         if hasattr(answer, "detach"):  # a tensor that still knows its gradient
             answer = answer.detach()
         y = real_array(answer, "what the callable returned", dtype=np.float64, finite=False, empty=True)

@@ -15,6 +15,7 @@
 #include "scorefield/sample/dpm2.hpp"
 #include "scorefield/sample/dpm_solver.hpp"
 #include "scorefield/sample/dpm_solver_ancestral.hpp"
+#include "scorefield/sample/dpm_solver_on_grid.hpp"
 #include "scorefield/sample/dpm_solver_pp.hpp"
 #include "scorefield/sample/euler_maruyama.hpp"
 #include "scorefield/sample/heun.hpp"
@@ -43,6 +44,9 @@ std::vector<std::shared_ptr<const Sampler>> all_samplers() {
           std::make_shared<DpmSolver>(2, Predicts::data),
           std::make_shared<DpmSolver>(3, Predicts::data),
           std::make_shared<DpmSolverAncestral>(),
+          std::make_shared<DpmSolverOnGrid>(2),
+          std::make_shared<DpmSolverOnGrid>(3, Predicts::data, true, 2),
+          std::make_shared<DpmSolverOnGrid>(3, Predicts::noise),
           std::make_shared<DpmSolverPp>(1),
           std::make_shared<DpmSolverPp>(),
           std::make_shared<DpmSolverPp>(3),
@@ -52,6 +56,7 @@ std::vector<std::shared_ptr<const Sampler>> all_samplers() {
           std::make_shared<DpmSolverPp>(3, Multistep{.stochastic = true}),
           std::make_shared<Heun>(),
           std::make_shared<Heun>(Churn{10}),
+          std::make_shared<Heun>(Churn{}, HeunForm::time),
           std::make_shared<Lms>(4),
           std::make_shared<Lms>(4, true),
           std::make_shared<Pndm>(),
@@ -60,6 +65,7 @@ std::vector<std::shared_ptr<const Sampler>> all_samplers() {
           std::make_shared<UniPc>(1),
           std::make_shared<UniPc>(3),
           std::make_shared<UniPc>(2, UniPc::B::h, 1),
+          std::make_shared<UniPc>(3, UniPc::B::e_h, 0, Predicts::noise, std::vector<int>{0, 2}),
           std::make_shared<EulerMaruyama>(0),
           std::make_shared<EulerMaruyama>(),
           std::make_shared<PredictorCorrector>(),
@@ -202,7 +208,9 @@ TEST(Samplers, RefuseWhatTheyCannotDo) {
   EXPECT_THROW(end(Ddim(), three(), {1, 0}, wide), std::invalid_argument);
   EXPECT_THROW(Ddim(1.5), std::invalid_argument);
   EXPECT_THROW(DpmSolverPp(4), std::invalid_argument);
+  EXPECT_THROW(DpmSolverOnGrid(4), std::invalid_argument);
   EXPECT_THROW(Heun(Churn{-1}), std::invalid_argument);
+  EXPECT_THROW(Heun(Churn{1}, HeunForm::time), std::invalid_argument);
 }
 
 }  // namespace

@@ -15,9 +15,11 @@ PROCESSES = {  # from sigma / alpha of thousands: what multistep methods lose at
     "VE": (sf.schedules.VE(0.01, 5000.0), 1.0, 0.2),
     "flow": (sf.schedules.RectifiedFlow(), 0.9998, 0.03),
 }
+STEPS = (252, 504)  # whole turns of two and of three
 CLAIMS = {  # the order that is claimed
     DDIM(): 1,
     Heun(): 2,
+    Heun(form="time"): 2,
     DPM2(): 2,
     DPMSolver(2): 2,
     DPMSolver(3): 3,
@@ -29,6 +31,10 @@ CLAIMS = {  # the order that is claimed
     DPMSolverPP(3, half_d2=True): 2,
     DPMSolverPP(2, variant="singlestep"): 2,
     DPMSolverPP(3, variant="singlestep"): 3,
+    DPMSolverPP(2, variant="singlestep", between="grid"): 2,
+    DPMSolverPP(3, variant="singlestep", between="grid"): 3,
+    DPMSolverPP(3, variant="singlestep", between="grid", solver="heun"): 3,
+    DPMSolver(3, variant="singlestep", between="grid"): 3,
     DEIS(2): 2,
     DEIS(3): 3,
     DEIS(3, polynomial="log_rho"): 3,
@@ -40,6 +46,8 @@ CLAIMS = {  # the order that is claimed
     UniPC(1): 2,
     UniPC(2): 3,
     UniPC(3): 3,
+    UniPC(2, predicts="noise"): 3,
+    UniPC(2, uncorrected="all"): 2,
 }
 
 
@@ -68,7 +76,7 @@ def modes(dimension):
     return sf.GaussianMixture(np.sin((k + 1) * j + 2 * k + 1), stds=[0.6, 0.7, 0.8], weights=[0.5, 0.3, 0.2])
 
 
-def measured(process, dimension, samplers, steps=(256, 512), n=32):
+def measured(process, dimension, samplers, steps=STEPS, n=32):
     """The rows of the table of convergence for one process and dimension."""
     schedule, first, last = PROCESSES[process]
     exact = modes(dimension).denoiser(schedule)

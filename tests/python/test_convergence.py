@@ -60,6 +60,13 @@ def test_errors_are_medians_of_distances_and_calls_are_counted():
         assert row.measured_order == pytest.approx(row.order, abs=0.1)
 
 
+def test_one_sampler_needs_no_list_and_steps_do():
+    assert sf.metrics.convergence(exact(), "ddim", **QUICK)[0].sampler == DDIM()
+    assert len(sf.metrics.convergence(exact(), Heun(), **QUICK)) == 1
+    with pytest.raises(TypeError, match=r"steps must be rising numbers of steps, such as \(16, 32, 64\), got 8"):
+        sf.metrics.convergence(exact(), "ddim", steps=8)
+
+
 class Plain(sf.Sampler):
     """An Euler step of one's own."""
 

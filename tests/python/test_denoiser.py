@@ -148,6 +148,8 @@ def test_a_wrong_answer_is_refused_with_both_shapes():
         sf.Denoiser(lambda x_t, t: x_t[:, :1], "vp", shape=2).sample(4)
     with pytest.raises(TypeError, match="what the callable returned must hold real numbers, got dtype complex"):
         sf.Denoiser(lambda x_t, t: x_t * 1j, "vp", shape=2).sample(4)
+    with pytest.raises(TypeError, match=r"returned None for x_t of shape \(4, 2\); is a return missing"):
+        sf.Denoiser(lambda x_t, t: None, "vp", shape=2).sample(4)
     with pytest.raises(ZeroDivisionError):  # its own errors come through
         sf.Denoiser(lambda x_t, t: 1 / 0, "vp", shape=2).sample(4)
 

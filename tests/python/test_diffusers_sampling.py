@@ -29,6 +29,50 @@ INTERVALS = [
     {"use_karras_sigmas": True},
     {"use_exponential_sigmas": True, "prediction_type": "sample"},
 ]
+LOWER = {"lower_order_final": True}
+TO_SIGMA_MIN = {"final_sigmas_type": "sigma_min"}
+TURNS = [
+    {"solver_order": 1},
+    {"solver_order": 2},
+    {"solver_order": 2, "solver_type": "heun", **TO_SIGMA_MIN},
+    {"solver_order": 2, **LOWER, **TO_SIGMA_MIN},
+    {"solver_order": 3},
+    {"solver_order": 3, "solver_type": "heun", **TO_SIGMA_MIN},
+    {"solver_order": 3, **LOWER, **TO_SIGMA_MIN},
+    {"solver_order": 3, "algorithm_type": "dpmsolver", **TO_SIGMA_MIN},
+    {"solver_order": 2, "algorithm_type": "dpmsolver", "solver_type": "heun", **TO_SIGMA_MIN},
+]
+ALL_TURNS = [
+    {"use_karras_sigmas": True},
+    {"use_exponential_sigmas": True},
+    {"beta_schedule": "scaled_linear", **V},
+    {"prediction_type": "sample", "solver_type": "heun"},
+]
+CORRECTORS = [
+    {"disable_corrector": [0]},
+    {"disable_corrector": [0, 1, 5], "solver_type": "bh1"},
+    {"disable_corrector": list(range(100)), "solver_order": 3},
+    {"predict_x0": False},
+    {"predict_x0": False, "solver_type": "bh1", "solver_order": 3},
+    {"predict_x0": False, "solver_order": 1, "lower_order_final": False},
+    {"predict_x0": False, "disable_corrector": [1, 2], **V},
+    {"predict_x0": False, "prediction_type": "sample", "thresholding": True},
+    {"disable_corrector": [18], "use_karras_sigmas": True, "solver_order": 1},
+]
+FLOWS = [
+    {"flow_shift": 1.0},
+    {"flow_shift": 3.0},
+    {"solver_order": 1},
+    {"solver_order": 3, "flow_shift": 2.5},
+]
+FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+FLOW_SOLVERS = ("DPMSolverMultistep", "DPMSolverSinglestep", "UniPCMultistep", "DEISMultistep")
+SHIFTED = [
+    {"use_karras_sigmas": True},
+    {"use_exponential_sigmas": True},
+    {"use_beta_sigmas": True},
+    {"shift_terminal": 0.1},
+]
 PNDM = [{}, {"set_alpha_to_one": True}, {"steps_offset": 1}]
 CASES = [
     *(("EulerDiscreteScheduler", options, 20) for options in POINTS),
@@ -58,11 +102,28 @@ CASES = [
     ("DPMSolverMultistepScheduler", {"lambda_min_clipped": -5.1, **COSINE}, 20),
     ("DPMSolverMultistepScheduler", {"thresholding": True, "sample_max_value": 1.5}, 20),
     ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}, 20),
-    ("DPMSolverSinglestepScheduler", {"solver_order": 1}, 20),
+    *(("DPMSolverSinglestepScheduler", options, steps) for options in TURNS for steps in (1, 7, 8, 20, 21)),
+    *(("DPMSolverSinglestepScheduler", {"solver_order": 3, **options}, 12) for options in ALL_TURNS),
+    ("DPMSolverSinglestepScheduler", {"use_karras_sigmas": True, "final_sigmas_type": "sigma_min", **LOWER}, 20),
+    ("DPMSolverSinglestepScheduler", {"thresholding": True, "sample_max_value": 1.5}, 20),
+    ("DPMSolverSinglestepScheduler", {"lambda_min_clipped": -5.1, **COSINE}, 20),
     *(("DEISMultistepScheduler", options, steps) for options in INTERVALS for steps in (8, 20)),
     *(("UniPCMultistepScheduler", options, steps) for options in INTERVALS for steps in (8, 20)),
     ("UniPCMultistepScheduler", {"solver_type": "bh1", "final_sigmas_type": "sigma_min"}, 20),
+    ("UniPCMultistepScheduler", {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", **V}, 20),
     ("UniPCMultistepScheduler", {"lower_order_final": False, "final_sigmas_type": "sigma_min"}, 20),
+    *(("UniPCMultistepScheduler", {**options, **TO_SIGMA_MIN}, 20) for options in CORRECTORS),
+    *(
+        (f"{name}Scheduler", {**FLOW, **options}, steps)
+        for name in FLOW_SOLVERS
+        for options in FLOWS
+        for steps in (8, 20)
+    ),
+    ("EulerDiscreteScheduler", {"interpolation_type": "log_linear"}, 20),
+    ("EulerDiscreteScheduler", {"interpolation_type": "log_linear", "use_karras_sigmas": True}, 20),
+    ("EulerDiscreteScheduler", {"timestep_type": "continuous"}, 20),
+    *(("FlowMatchHeunDiscreteScheduler", options, 20) for options in ({}, {"shift": 3.0})),
+    *(("FlowMatchEulerDiscreteScheduler", {"shift": 3.0, **options}, 20) for options in SHIFTED),
     ("FlowMatchEulerDiscreteScheduler", {}, 20),
     ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}, 20),
 ]
@@ -84,7 +145,7 @@ def theirs(name, folder, network, x_T, steps):
     for k in scheduler.timesteps:
         asked = scheduler.scale_model_input(x, k) if hasattr(scheduler, "scale_model_input") else x
         x = scheduler.step(torch.as_tensor(network(asked.numpy(), float(k))), k, x).prev_sample
-    return x.numpy() / np.sqrt(sigmas[-1] ** 2 + 1) if by_levels else x.numpy()
+    return x.numpy() / np.sqrt(sigmas[len(scheduler.timesteps)] ** 2 + 1) if by_levels else x.numpy()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of their own code

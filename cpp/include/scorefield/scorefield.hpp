@@ -81,6 +81,7 @@
 #include "scorefield/sample/dpm2.hpp"
 #include "scorefield/sample/dpm_solver.hpp"
 #include "scorefield/sample/dpm_solver_ancestral.hpp"
+#include "scorefield/sample/dpm_solver_on_grid.hpp"
 #include "scorefield/sample/dpm_solver_pp.hpp"
 #include "scorefield/sample/euler_maruyama.hpp"
 #include "scorefield/sample/exponential.hpp"

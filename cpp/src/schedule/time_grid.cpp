@@ -55,8 +55,8 @@ struct Ends {
 
   Ends(const Schedule& schedule, double t_end)
       : first(schedule.at(schedule.t_max())), last(schedule.at(last_time(schedule, t_end))) {
-    require(first.alpha > 0,
-            "alpha is 0 at t_max, so log_snr is infinite there; use Linspace, Trailing, Quadratic or Beta");
+    require(first.alpha > least_signal * first.sigma, "alpha is ", first.alpha,
+            " at t_max, so log_snr is infinite there, or as good as that; use Linspace, Trailing, Quadratic or Beta");
   }
 };
 

@@ -21,8 +21,11 @@ CURVES: Words = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "u
 ENDS: Words = {"sigma_min": None, "sigma_max": None}
 FINAL: Words = {"final_sigmas_type": "zero"}
 CUT: Words = {"lambda_min_clipped": -float("inf")}
-FLOWS: Words = {"use_flow_sigmas": False, "use_dynamic_shifting": False}
+FLOWS: Words = {"use_flow_sigmas": False, "flow_shift": 1.0, "use_dynamic_shifting": False}
 SOLVER: Words = {**CURVES, **THRESHOLD, **FLOWS, "solver_order": 2, "lower_order_final": True}
+FLOW_MATCHING: Words = {"num_train_timesteps": 1000, "prediction_type": "flow_prediction", "shift": 1.0}
+FLOW_HABITS: Words = {"use_dynamic_shifting": False, "invert_sigmas": False, "stochastic_sampling": False}
+FLOW_HABITS |= {"shift_terminal": None}
 DPM: Words = {
     **SOLVER,
     **FINAL,
@@ -35,8 +38,10 @@ DPM: Words = {
 #: What a class that does not read a setting behaves like.
 NEUTRAL: Words = {**BETAS, **ZERO_SNR, **LINSPACE, **THRESHOLD, **CURVES, **ENDS, **FINAL, **CUT, **FLOWS}
 NEUTRAL |= {"clip_sample": False, "clip_sample_range": 1.0, "use_lu_lambdas": False, "variance_type": None}
+NEUTRAL |= {**FLOW_HABITS, "interpolation_type": "linear"}
 
 FLOW = "FlowMatchEulerDiscreteScheduler"
+FLOW_HEUN = "FlowMatchHeunDiscreteScheduler"
 CLASSES: dict[str, Words] = {
     "DDPMScheduler": {**BETAS, **ZERO_SNR, **LEADING, **CLIP, **THRESHOLD, "variance_type": "fixed_small"},
     "DDIMScheduler": {**BETAS, **ZERO_SNR, **LEADING, **CLIP, **THRESHOLD, "set_alpha_to_one": True},
@@ -86,14 +91,6 @@ CLASSES: dict[str, Words] = {
         "solver_p": None,
         "disable_corrector": [],
     },
-    FLOW: {
-        "num_train_timesteps": 1000,
-        "prediction_type": "flow_prediction",
-        "shift": 1.0,
-        "use_dynamic_shifting": False,
-        "invert_sigmas": False,
-        "stochastic_sampling": False,
-        "shift_terminal": None,
-        **CURVES,
-    },
+    FLOW: {**FLOW_MATCHING, **FLOW_HABITS, **CURVES},
+    FLOW_HEUN: FLOW_MATCHING,
 }

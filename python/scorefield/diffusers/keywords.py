@@ -71,7 +71,11 @@ def _placed(law: scheduler.Law, levels: Levels) -> dict[str, Any]:
 
     A last step from a level to itself changes nothing and is left out.
     """
-    ratios, told, schedule = levels.ratios, levels.told + 1, law.schedule
+
+    def heard_at(timesteps: Array) -> Array:
+        return timesteps / law.settings.get("num_train_timesteps", int) if levels.flow else timesteps + 1
+
+    ratios, told, schedule = levels.ratios, heard_at(levels.told), law.schedule
     end = [] if levels.ends_twice else [0.0 if ratios[-1] == 0 else schedule.t_min]
     whole = bool(levels.placed and schedule.alpha(told[0]) != 0)
     if whole:
@@ -80,7 +84,7 @@ def _placed(law: scheduler.Law, levels: Levels) -> dict[str, Any]:
     highest = float(start.sigma / start.alpha) if start.alpha > 0 else np.inf
 
     asked = np.concatenate([ratios[: len(told)], levels.between[0]])
-    heard = np.concatenate([told, levels.between[1] + 1])
+    heard = np.concatenate([told, heard_at(levels.between[1])])
     times = np.asarray(schedule.time_of(log_snr=-2 * np.log(np.minimum(asked, highest)))).tolist()
     pairs = sorted(set(zip(times, heard.tolist(), strict=True)), reverse=True)
     return {"grid": _explicit(law, (*times[: len(told)], *end), tuple(pairs))}

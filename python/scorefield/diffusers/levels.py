@@ -19,6 +19,7 @@ from scorefield.diffusers.tables import sigma_ratios
 
 Array = NDArray[Any]
 RHO = 7.0  # Karras et al. 2022
+LAST_SIGNAL = 1e-6  # what UniPC on a flow leaves of alpha where it begins
 ALMOST = 1e-3  # a time that misses a whole one by rounding is that; theirs is then one less on some machines
 SPACINGS = ("linspace", "leading", "trailing")
 
@@ -30,12 +31,14 @@ class Levels:
     ratios : (S + 1,) sigma / alpha, falling; the last may be 0.   told : (S,) their timestep at each but the last.
     placed : whether the ratios are those of whole timesteps.
     between : (2, k) further ratios at which the network is asked, and what it is told there.
+    flow : the process is a rectified flow, whose timestep k is t = k / 1000.
     """
 
     ratios: Array
     told: Array
     placed: bool
     between: Array = field(default_factory=lambda: np.empty((2, 0)))
+    flow: bool = False
 
     @property
     def ends_twice(self) -> bool:
@@ -71,14 +74,19 @@ def levels_of_points(s: Settings, steps: int, *, rounded: bool = False, half_way
     table = sigma_ratios(s).astype(float)
     told = timesteps(s, steps, whole=False)
     ratios, placed = np.interp(told, np.arange(len(table)), table), bool((told == told.round()).all())
-    curve = _curve(s)
+    curve, end = curve_of(s), _final(s, table)
+    whole = s.choice("interpolation_type", {"linear": False, "log_linear": True})
+    low, high = (table[0], table[-1]) if whole else (ratios[-1], ratios[0])
+    if whole and curve is None:
+        even = _exponential(low, high, steps + 1)  # of which the last is where it ends
+        ratios, end, placed = even[:-1], low, False
     if curve is not None:
-        ratios = curve(*_ends(s, ratios[-1], ratios[0]), steps)
+        ratios = curve(*_ends(s, low, high), steps)
         told, placed = _times_of(ratios, sigma_ratios(s)), False
         told = told.round() if rounded and curve is _karras else told
     halves = np.sqrt(ratios[1:] * ratios[:-1]) if half_way else np.empty(0)
     between = np.stack([halves, _times_of(halves, sigma_ratios(s))])
-    return Levels(np.append(ratios, _final(s, table)), told, placed and not half_way, between)
+    return Levels(np.append(ratios, end), told, placed and not half_way, between)
 
 
 def levels_of_intervals(s: Settings, steps: int, *, final: str = "zero") -> Levels:
@@ -86,10 +94,12 @@ def levels_of_intervals(s: Settings, steps: int, *, final: str = "zero") -> Leve
 
     final : where a class ends whose settings do not say it.
     """
+    if s.get("use_flow_sigmas", (bool, NOTHING)):
+        return _levels_of_flow(s, steps, final=final)
     table = sigma_ratios(s)
     clipped = int(np.searchsorted(-np.log(table[::-1]), s.get("lambda_min_clipped", NUMBER)))
     told = timesteps(s, steps, more=1, last=len(table) - clipped)
-    curve = _curve(s)
+    curve = curve_of(s)
     if curve is None:
         ratios, placed = np.interp(told, np.arange(len(table)), table.astype(float)), True
     else:
@@ -97,6 +107,22 @@ def levels_of_intervals(s: Settings, steps: int, *, final: str = "zero") -> Leve
         told = _times_of(ratios, table)
         told = told.round() if _rounds(s) else np.trunc(told + ALMOST)
     return Levels(np.append(ratios, _final(s, table.astype(float), final)), told, placed)
+
+
+def _levels_of_flow(s: Settings, steps: int, *, final: str) -> Levels:
+    """Return equal steps of sigma, shifted, of a flow: all but one class begin a step below 1, which has no log-SNR."""
+    if curve_of(s) is not None:
+        s.fail("use_flow_sigmas", "true is not supported together with levels of another curve")
+    T, shift = s.get("num_train_timesteps", int), float(s.get("flow_shift", NUMBER))
+    first = s.get("_class_name", str) == "UniPCMultistepScheduler"
+    even = np.linspace(1, 1 / T, steps + 1)
+    even = even[:-1] if first else (1 - even)[:0:-1]
+    sigmas = shift * even / (1 + (shift - 1) * even)
+    if first and sigmas[0] > 1 - LAST_SIGNAL:
+        sigmas[0] -= LAST_SIGNAL
+    end = s.choice("final_sigmas_type", {"zero": [] if final == "zero" else sigmas[-1:]})
+    ends = np.append(sigmas, end if len(end) else 0.0).astype(np.float32).astype(float)
+    return Levels(ends / (1 - ends), np.trunc(sigmas * T), False, flow=True)
 
 
 def _rounds(s: Settings) -> bool:
@@ -117,7 +143,7 @@ def _ends(s: Settings, low: float, high: float) -> tuple[float, float]:
     return tuple(float(own if one is None else one) for one, own in zip(given, (low, high), strict=True))  # type: ignore[return-value]
 
 
-def _curve(s: Settings) -> Any:
+def curve_of(s: Settings) -> Any:
     """Return the function (low, high, steps) -> ratios that the settings ask for; None: levels of the timesteps."""
     if s.get("use_beta_sigmas", (bool, NOTHING)):
         return _beta

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scorefield.diffusers.defaults import CURVES, FLOW
-from scorefield.diffusers.levels import Levels, levels_of_intervals, levels_of_points, timesteps
-from scorefield.diffusers.scheduler import LEARNED, Law
-from scorefield.diffusers.settings import NUMBER, Settings
+from scorefield.diffusers.defaults import FLOW, FLOW_HEUN
+from scorefield.diffusers.levels import Levels, curve_of, levels_of_intervals, levels_of_points, timesteps
+from scorefield.diffusers.scheduler import LEARNED, LONGEST_TABLE, Law
+from scorefield.diffusers.settings import NOTHING, NUMBER, Settings
 from scorefield.samplers import (
     DDIM,
     DEIS,
@@ -25,6 +25,7 @@ from scorefield.samplers import (
     Euler,
     EulerAncestral,
     Heun,
+    Renoise,
     Sampler,
     UniPC,
 )
@@ -93,8 +94,8 @@ def _by_strides(s: Settings, times: Array, *, clips: bool) -> Array:
 
 
 def _euler(s: Settings, steps: int) -> Plan:
-    s.choice("interpolation_type", {"linear": None})
-    s.choice("timestep_type", {"discrete": None})
+    if s.get("prediction_type", str) == "v_prediction":
+        s.choice("timestep_type", {"discrete": None})  # else another way to say v and the time
     return Plan(Euler(), None, levels_of_points(s, steps))
 
 
@@ -117,14 +118,11 @@ def _dpm2(ancestral: bool) -> Callable[[Settings, int], Plan]:
 
 
 def _dpm_solver(s: Settings, steps: int) -> Plan:
-    _refuse_flows(s)
+    _refuse_others(s)
     order, levels = _order(s), levels_of_intervals(s, steps)
-    solver = s.choice(
-        "solver_type", {"heun": "heun", **dict.fromkeys(("midpoint", "logrho", "bh1", "bh2"), "midpoint")}
-    )
     few = s.get("lower_order_final", bool) and steps < FEW
     lower = order - 1 if few else int(s.get("euler_at_final", bool))
-    words: dict[str, Any] = {"solver": solver, "half_d2": order == 3, "lower_order_final": _kept(s, levels, lower)}
+    words: dict[str, Any] = {"solver": _solver(s), "half_d2": order == 3, "lower_order_final": _kept(s, levels, lower)}
     stochastic = {"dpmsolver++": False, "deis": False, "sde-dpmsolver++": True, "dpmsolver": None}
     form = s.choice("algorithm_type", stochastic)
     if form is None:
@@ -133,18 +131,26 @@ def _dpm_solver(s: Settings, steps: int) -> Plan:
 
 
 def _dpm_single(s: Settings, steps: int) -> Plan:
-    """Its steps of order 2 and 3 take the points between from the grid, ours lie at fixed parts of log-SNR."""
-    _refuse_flows(s)
-    s.choice("algorithm_type", {"dpmsolver++": None})
-    if _order(s) > 1:
-        s.fail(
-            "solver_order", "2 and 3 of DPMSolverSinglestepScheduler are not supported; the multistep class has them"
-        )
-    return Plan(DPMSolverPP(1), clip_of(s), levels_of_intervals(s, steps))
+    """Turns of steps of orders 1, 2, ...; where they fit the last is of order 1 all the same, if that is asked for."""
+    _refuse_others(s)
+    order, levels = _order(s), levels_of_intervals(s, steps)
+    make = s.choice("algorithm_type", {"dpmsolver++": DPMSolverPP, "deis": DPMSolverPP, "dpmsolver": DPMSolver})
+    whole = steps % order == 0
+    lower = int(whole and s.get("lower_order_final", bool))
+    if levels.ends_twice and order > 1 and not lower and (steps - 1) % order > 0:
+        s.fail("final_sigmas_type", "a last step of higher order from a level to itself is not supported")
+    words: dict[str, Any] = {"solver": _solver(s), "lower_order_final": 0 if levels.ends_twice else lower}
+    return Plan(make(order, "singlestep", between="grid", **words), clip_of(s), levels)
+
+
+def _solver(s: Settings) -> str:
+    kinds = {"heun": "heun", **dict.fromkeys(("midpoint", "logrho", "bh1", "bh2"), "midpoint")}
+    solver: str = s.choice("solver_type", kinds)
+    return solver
 
 
 def _deis(s: Settings, steps: int) -> Plan:
-    _refuse_flows(s)
+    _refuse_others(s)
     s.choice("algorithm_type", dict.fromkeys(("deis", "dpmsolver", "dpmsolver++")))
     s.choice("solver_type", dict.fromkeys(("logrho", "midpoint", "heun", "bh1", "bh2")))
     order, levels = _order(s), levels_of_intervals(s, steps, final="sigma_min")
@@ -154,16 +160,20 @@ def _deis(s: Settings, steps: int) -> Plan:
 
 
 def _uni_pc(s: Settings, steps: int) -> Plan:
-    _refuse_flows(s)
-    s.choice("predict_x0", {True: None})
+    _refuse_others(s)
+    predicts = s.choice("predict_x0", {True: "data", False: "noise"})
     s.choice("solver_p", {None: None})
-    if s.get("disable_corrector", list):
-        s.fail("disable_corrector", "steps without corrector are not supported")
     kinds = {"bh1": "bh1", **dict.fromkeys(("bh2", "midpoint", "heun", "logrho"), "bh2")}
     order, levels = _order(s), levels_of_intervals(s, steps)
+    if predicts == "noise" and levels.ratios[-1] == 0:
+        s.fail("predict_x0", 'false is not supported with final_sigmas_type "zero", where it gives no numbers')
+    kept = tuple(i for i in s.list_of("disable_corrector", int, LONGEST_TABLE) if 0 <= i < steps)
+    if levels.ends_twice and steps > 1 and steps - 2 not in kept:
+        s.fail("final_sigmas_type", "a last step from a level to itself, which only corrects, is not supported")
     lower = order if s.get("lower_order_final", bool) else 0
-    sampler = UniPC(order, s.choice("solver_type", kinds), lower_order_final=_kept(s, levels, lower))
-    return Plan(sampler, clip_of(s), levels)
+    words: dict[str, Any] = {"lower_order_final": _kept(s, levels, lower), "predicts": predicts, "uncorrected": kept}
+    sampler = UniPC(order, s.choice("solver_type", kinds), **words)
+    return Plan(sampler, clip_of(s) if predicts == "data" else None, levels)
 
 
 def _kept(s: Settings, levels: Levels, lower: int) -> int:
@@ -180,24 +190,29 @@ def _order(s: Settings) -> int:
     return order
 
 
-def _refuse_flows(s: Settings) -> None:
-    for name in ("use_flow_sigmas", "use_dynamic_shifting"):
-        s.choice(name, {False: None, None: None})
+def _refuse_others(s: Settings) -> None:
+    s.choice("use_dynamic_shifting", {False: None, None: None})  # by the size of the image, which no file knows
     s.choice("variance_type", {None: None, "fixed_small": None, "fixed_large": None, LEARNED: None})
 
 
 def _flow(s: Settings, steps: int) -> Plan:
     """Esser et al. 2024: equal steps of sigma, shifted; their smallest sigma has been shifted before."""
-    for name in ("use_dynamic_shifting", "invert_sigmas", "stochastic_sampling", *CURVES):
+    for name in ("use_dynamic_shifting", "invert_sigmas"):
         s.choice(name, {False: None, None: None})
-    s.choice("shift_terminal", {None: None})
     s.choice("num_train_timesteps", {1000: None})
     shift = float(s.get("shift", NUMBER))
 
     def shifted(sigma: Any) -> Any:
         return shift * sigma / (1 + (shift - 1) * sigma)
 
-    return Plan(Euler(), None, np.append(shifted(np.linspace(1, shifted(1 / 1000), steps)), 0))
+    sigmas = shifted(np.linspace(1, shifted(1 / 1000), steps))
+    last, curve = s.get("shift_terminal", (*NUMBER, NOTHING)), curve_of(s)
+    if last:
+        sigmas = 1 - (1 - sigmas) * (1 - last) / (1 - sigmas[-1])
+    if curve is not None:
+        sigmas = curve(sigmas[-1], sigmas[0], steps)
+    sampler = Renoise() if s.get("stochastic_sampling", bool) else Euler()
+    return Plan(Heun(form="time") if s.get("_class_name", str) == FLOW_HEUN else sampler, None, np.append(sigmas, 0))
 
 
 def clip_of(s: Settings) -> Clip:
@@ -227,4 +242,5 @@ PLANS: dict[str, Callable[[Settings, int], Plan]] = {
     "DEISMultistepScheduler": _deis,
     "UniPCMultistepScheduler": _uni_pc,
     FLOW: _flow,
+    FLOW_HEUN: _flow,
 }

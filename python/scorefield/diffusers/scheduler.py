@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from scorefield.checkpoint import shorten
-from scorefield.diffusers.defaults import CLASSES, FLOW, NEUTRAL
+from scorefield.diffusers.defaults import CLASSES, FLOW, FLOW_HEUN, NEUTRAL
 from scorefield.diffusers.settings import NOTHING, NUMBER, Settings, read_json
 from scorefield.errors import FormatError, ScheduleWarning
 from scorefield.schedules import Cosine, Linear, RectifiedFlow, ScaledLinear, Schedule, Table
@@ -55,7 +55,7 @@ def read(path: Path | None) -> Law:
     own = CLASSES[name]
     read = {key: value for key, value in values.items() if key in own}
     settings = Settings(path, {**read, "_class_name": name}, {**NEUTRAL, **own})
-    flows = name == FLOW or settings.get("use_flow_sigmas", bool)
+    flows = name in (FLOW, FLOW_HEUN) or settings.get("use_flow_sigmas", (bool, NOTHING))
     prediction = settings.choice("prediction_type", {"flow_prediction": "flow"} if flows else PREDICTIONS)
     return Law(name, settings, RectifiedFlow() if flows else _discrete(settings), prediction)
 

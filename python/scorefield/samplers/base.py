@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ class Step:
 
     x : (n, *shape) float64, the state at t.   t, s : the levels (t, alpha, sigma, log_snr) from which and to which.
     schedule : the schedule.   steps_left : steps after this one, 0 on the last.
+    Where alpha is as good as 0 (below 1e-12 sigma), t.alpha is 0.
     """
 
     def __init__(self, core: Any, schedule: Schedule, shape: tuple[int, ...]) -> None:
@@ -31,8 +32,8 @@ class Step:
         self._shape = (len(core.x), *shape)
         self.x: Array = core.x.reshape(self._shape)
         self.schedule = schedule
-        self.t: Level = schedule.at(core.t)
-        self.s: Level = schedule.at(core.s)
+        self.t: Level = _level(schedule, core.t)
+        self.s: Level = _level(schedule, core.s)
         self.steps_left: int = core.steps_left
 
     @property
@@ -69,6 +70,11 @@ class Step:
 
     def _rows(self, x: ArrayLike) -> Array:
         return real_array(x, "x", shape=self._shape, dtype=np.float64, finite=False).reshape(len(self.x), -1)
+
+
+def _level(schedule: Schedule, t: float) -> Level:
+    level = schedule.at(t)
+    return replace(level, alpha=0.0) if level.alpha < _core.grids.least_signal * level.sigma else level
 
 
 def _time(t: float | Level) -> float:
@@ -125,10 +131,11 @@ class Sampler:
         """The core's sampler for runs with this schedule and shape of a sample."""
 
         def step(core: Any) -> Array:
-            k = Step(core, schedule, shape)
-            x_s = real_array(
-                self.step(k), f"x_s from {type(self).__name__}.step", shape=k._shape, dtype=np.float64, finite=False
-            )
+            k, name = Step(core, schedule, shape), f"{type(self).__name__}.step"
+            answer = self.step(k)
+            if answer is None:
+                raise TypeError(f"{name} returned None; is a return missing?")
+            x_s = real_array(answer, f"x_s from {name}", shape=k._shape, dtype=np.float64, finite=False)
             return x_s.reshape(len(x_s), -1)
 
         return _core.PythonSampler(step, self.order, self.stochastic, self.history)

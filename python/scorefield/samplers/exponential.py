@@ -20,6 +20,7 @@ class _Exponential(CoreSampler):
     solver: str
     lower_order_final: int
     half_d2: bool
+    between: str
 
     def _check(self) -> None:
         set_fields(
@@ -29,9 +30,26 @@ class _Exponential(CoreSampler):
             solver=choice(self.solver, "solver", ("midpoint", "heun")),
             lower_order_final=integer(self.lower_order_final, "lower_order_final", 0, 3),
             half_d2=switch(self.half_d2, "half_d2"),
+            between=choice(self.between, "between", ("log_snr", "grid")),
         )
-        if self.variant == "singlestep" and (self.solver != "midpoint" or self.lower_order_final or self.half_d2):
-            raise ValueError('solver, lower_order_final and half_d2 are words of variant="multistep"; leave them out')
+        if self.variant == "multistep":
+            if self.between != "log_snr":
+                raise ValueError('between is a word of variant="singlestep"; leave it out')
+        elif self.between == "grid":
+            if self.half_d2:
+                raise ValueError('half_d2 is a word of variant="multistep"; leave it out')
+        elif self.solver != "midpoint" or self.lower_order_final or self.half_d2:
+            raise ValueError(
+                'solver, lower_order_final and half_d2 are words of variant="multistep"; leave them out (the first two '
+                'are known to between="grid" as well)'
+            )
+
+    def _singlestep(self, predicts: Any) -> Any:
+        if self.between == "grid":
+            return _core.DpmSolverOnGrid(
+                self.order, predicts, heun=self.solver == "heun", lower_order_final=self.lower_order_final
+            )
+        return _core.DpmSolver(self.order, predicts)
 
     def _multistep(self, predicts: Any, *, stochastic: bool = False) -> Any:
         return _core.DpmSolverPp(
@@ -51,6 +69,7 @@ class DPMSolver(_Exponential):
     order : 1 (which is DDIM), 2 or 3.
     variant : "singlestep", `order` calls per step at levels between t and s, or "multistep", one call per step.
     solver, lower_order_final, half_d2 : of the multistep form, as in `DPMSolverPP`.
+    between : of the single-step form, as in `DPMSolverPP`.
 
     The last step to sigma = 0 returns x0_hat. `DPMSolverPP` suits guidance and clipped data better.
 
@@ -66,14 +85,14 @@ class DPMSolver(_Exponential):
     solver: str = "midpoint"
     lower_order_final: int = 0
     half_d2: bool = False
+    between: str = "log_snr"
 
     def __post_init__(self) -> None:
         self._check()
 
     def _core(self) -> Any:
-        if self.variant == "singlestep":
-            return _core.DpmSolver(self.order, _core.Predicts.noise)
-        return self._multistep(_core.Predicts.noise)
+        noise = _core.Predicts.noise
+        return self._multistep(noise) if self.variant == "multistep" else self._singlestep(noise)
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,11 +111,15 @@ class DPMSolverPP(_Exponential):
         only. With it an error is of order 2 at most, for one step of order 1 costs O(h^2).
     half_d2 : at order 3, half of the second difference's part, as the authors' program and diffusers have it; the error
         is then of order 2.
+    between : where the single-step form asks between t and s: "log_snr", at even parts of log-SNR, or "grid", at times
+        of the grid, in turns of `order` steps of one call each and orders 1, 2, ..., all from the start of the turn:
+        the authors' program and diffusers. It knows solver ("heun" has a parabola at order 3) and lower_order_final.
+        Of order 3 where the grid is about even in log-SNR and `order` divides its steps, else of order 2.
 
     In diffusers' words (DPMSolverMultistepScheduler): algorithm_type "dpmsolver++" is this class, "sde-dpmsolver++" its
     stochastic form, "dpmsolver" is ``DPMSolver(order, variant="multistep")``; solver_type is `solver`; euler_at_final
     is lower_order_final=1; final_sigmas_type "zero" is a grid that ends at t = 0, "sigma_min" one that ends at t = 1;
-    solver_order 3 needs half_d2.
+    solver_order 3 needs half_d2. DPMSolverSinglestepScheduler is variant="singlestep" with between="grid".
 
     Source: Lu et al. 2022 (arXiv:2211.01095), algorithms 1 and 2, eq. 14 and appendix B; 2S ancestral and 3M SDE are
     known from k-diffusion; theory 7.
@@ -112,14 +135,18 @@ class DPMSolverPP(_Exponential):
     solver: str = "midpoint"
     lower_order_final: int = 0
     half_d2: bool = False
+    between: str = "log_snr"
 
     def __post_init__(self) -> None:
         set_fields(self, stochastic=switch(self.stochastic, "stochastic"))
         self._check()
-        if self.stochastic and self.variant == "singlestep" and self.order != 2:
-            raise ValueError(f"the stochastic single-step form has order 2 only (2S ancestral), got order {self.order}")
+        if self.stochastic and self.variant == "singlestep" and (self.order != 2 or self.between == "grid"):
+            raise ValueError(
+                f"the stochastic single-step form has order 2 only (2S ancestral), between even steps of log-SNR; got "
+                f"order {self.order}, between {self.between!r}"
+            )
 
     def _core(self) -> Any:
         if self.variant == "multistep":
             return self._multistep(_core.Predicts.data, stochastic=self.stochastic)
-        return _core.DpmSolverAncestral() if self.stochastic else _core.DpmSolver(self.order, _core.Predicts.data)
+        return _core.DpmSolverAncestral() if self.stochastic else self._singlestep(_core.Predicts.data)

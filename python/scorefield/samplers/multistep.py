@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -104,24 +105,31 @@ class DEIS(CoreSampler):
 
 @dataclass(frozen=True, repr=False)
 class UniPC(CoreSampler):
-    """UniPC: predictor and corrector on data, with one call per step: each step first corrects the one before.
+    """UniPC: predictor and corrector with one call per step: each step first corrects the one before.
 
     order : p = 1, 2 or 3 of the predictor; the corrector makes the error of order p + 1, but at most 3 as h -> 0,
         because of the first step. A run that does not end at sigma = 0 ends with a predicted state.
-    B : "bh1" (B(h) = h) or "bh2" (B(h) = 1 - e^-h); they differ where an a_m is taken for 1/2: in the predictor of
-        order 2 and the corrector of order 1.
+    B : "bh1" (B(h) = h) or "bh2" (B(h) = 1 - e^-h, of noise e^h - 1); they differ where an a_m is taken for
+        1/2: in the predictor of order 2 and the corrector of order 1.
     lower_order_final : as in `DPMSolverPP`; diffusers' UniPCMultistepScheduler has `order` there.
+    predicts : "data" or "noise", what is taken for slowly varying; data suits guidance and clipping better.
+    uncorrected : steps, counted from 0, whose prediction stays as it is (diffusers' disable_corrector), or "all": the
+        predictor alone, UniP, of order p.
 
     The last step to sigma = 0 returns x0_hat. Source: Zhao et al. 2023 (arXiv:2302.04867), algorithms 5 to 8; theory 7.
 
     >>> UniPC(3, B="bh1").calls
     1
+    >>> UniPC(uncorrected=range(2))
+    UniPC(order=2, uncorrected=(0, 1))
     """
 
     order: int = 2
     B: str = "bh2"
     _: KW_ONLY
     lower_order_final: int = 0
+    predicts: str = "data"
+    uncorrected: Iterable[int] | str = ()
 
     def __post_init__(self) -> None:
         set_fields(
@@ -129,7 +137,19 @@ class UniPC(CoreSampler):
             order=integer(self.order, "order", 1, 3),
             B=choice(self.B, "B", ("bh1", "bh2")),
             lower_order_final=integer(self.lower_order_final, "lower_order_final", 0, 3),
+            predicts=choice(self.predicts, "predicts", ("data", "noise")),
+            uncorrected=_steps(self.uncorrected),
         )
 
     def _core(self) -> Any:
-        return _core.UniPc(self.order, getattr(_core.UniPcB, self.B), self.lower_order_final)
+        B, predicts = getattr(_core.UniPcB, self.B), getattr(_core.Predicts, self.predicts)
+        uncorrected = [_core.UniPc.every_step] if self.uncorrected == "all" else self.uncorrected
+        return _core.UniPc(self.order, B, self.lower_order_final, predicts, uncorrected)
+
+
+def _steps(uncorrected: object) -> tuple[int, ...] | str:
+    if isinstance(uncorrected, str):
+        return choice(uncorrected, "uncorrected", ("all",))
+    if not isinstance(uncorrected, Iterable):
+        raise TypeError(f'uncorrected must be "all" or numbers of steps, got {uncorrected!r}')
+    return tuple(sorted({integer(i, "uncorrected", 0, 2**31 - 1) for i in uncorrected}))

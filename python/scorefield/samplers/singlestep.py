@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from scorefield import _core
-from scorefield._arrays import number, switch
+from scorefield._arrays import choice, number, switch
 from scorefield.samplers.base import CoreSampler, set_fields
 
 __all__ = ["DPM2", "Heun"]
@@ -19,8 +19,11 @@ class Heun(CoreSampler):
 
     S_churn : >= 0, how much, over all steps.   S_tmin, S_tmax : only where sigma / alpha lies between.
     S_noise : > 0, deviation of the fresh noise; a little above 1 makes up for lost detail.
+    form : "ratio", in sigma / alpha, which is EDM's, or "time", the ODE dx/dt of (24) in the schedule's own time, which
+        must be smooth, without churn: with `RectifiedFlow` what flow matching calls Heun, from t = 1 on.
 
-    Source: Karras et al. 2022, algorithm 2; theory 7.
+    A step to sigma = 0 returns x0_hat. Source: Karras et al. 2022, algorithm 2; in time: algorithm 1, and Liu et al.
+    2023 (arXiv:2209.03003); theory 7, (24).
 
     >>> Heun().stochastic, Heun(S_churn=20).stochastic
     (False, True)
@@ -30,6 +33,8 @@ class Heun(CoreSampler):
     S_tmin: float = 0.0
     S_tmax: float = math.inf
     S_noise: float = 1.0
+    _: KW_ONLY
+    form: str = "ratio"
 
     def __post_init__(self) -> None:
         low = number(self.S_tmin, "S_tmin", 0)
@@ -39,10 +44,13 @@ class Heun(CoreSampler):
             S_tmin=low,
             S_tmax=number(self.S_tmax, "S_tmax", low, finite=False),
             S_noise=number(self.S_noise, "S_noise", 0, open_low=True),
+            form=choice(self.form, "form", ("ratio", "time")),
         )
+        if self.form == "time" and self.S_churn > 0:
+            raise ValueError(f'form="time" has no churn, got S_churn {self.S_churn:g}; leave one of them out')
 
     def _core(self) -> Any:
-        return _core.Heun(self.S_churn, self.S_tmin, self.S_tmax, self.S_noise)
+        return _core.Heun(self.S_churn, self.S_tmin, self.S_tmax, self.S_noise, getattr(_core.HeunForm, self.form))
 
 
 @dataclass(frozen=True, repr=False)

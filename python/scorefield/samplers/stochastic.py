@@ -115,7 +115,7 @@ class Restart(CoreSampler):
         )
 
     def _core(self) -> Any:
-        return _core.Heun(0.0, 0.0, np.inf, 1.0)
+        return _core.Heun(0.0, 0.0, np.inf, 1.0, _core.HeunForm.ratio)
 
     @property
     def stochastic(self) -> bool:

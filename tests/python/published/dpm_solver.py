@@ -59,6 +59,41 @@ def singlestep_pp(p, order):
     return x
 
 
+def turns(p, order, noise=False, heun=False, lower_order_final=0):
+    """Single-step forms with r1, r2 wherever the grid has them: turns of steps from the same start, orders 1, 2, 3.
+
+    The second paper's algorithm 1 and appendix for any r (the first's algorithms 1 and 2 for noise), as in their
+    authors' program. heun: the polynomial through all answers of the turn, integrated.
+    """
+    q, t, S = p.process, p.times, len(p.times) - 1
+    x, sign = p.x_T, -1 if noise else 1
+    states, answers = [], []
+    for i in range(S):
+        states.append(x)
+        answers.append(p.eps(x, t[i]) if noise else p.x0(x, t[i]))
+        if t[i + 1] == 0:
+            return p.x0(x, t[i])
+        n = i % order + 1
+        n = min(n, S - i) if S - i <= lower_order_final else n
+        b = i - n + 1  # where the turn begins
+        y, l_b = answers[b:], p.lam(t[b])
+        h, r = p.lam(t[i + 1]) - l_b, [(p.lam(s) - l_b) / (p.lam(t[i + 1]) - l_b) for s in t[b : i + 1]]
+        if heun:
+            c = polynomial([r_j * h for r_j in r], y)
+            total = sum(exponential_integral(h, k, sign) * c_k for k, c_k in enumerate(c))
+        elif n < 3:
+            D = y[0] if n == 1 else (1 - 1 / (2 * r[1])) * y[0] + 1 / (2 * r[1]) * y[1]
+            total = sign * (1 - np.exp(-sign * h)) * D
+        else:
+            total = sign * (1 - np.exp(-sign * h)) * y[0]
+            total = total + sign * ((np.exp(-sign * h) - 1) / (sign * h) + 1) / r[2] * (y[2] - y[0])
+        if noise:
+            x = q.alpha(t[i + 1]) / q.alpha(t[b]) * states[b] - q.sigma(t[i + 1]) * total
+        else:
+            x = q.sigma(t[i + 1]) / q.sigma(t[b]) * states[b] + q.alpha(t[i + 1]) * total
+    return x
+
+
 def multistep_2m(p):
     """DPM-Solver++ (2M): the second paper's algorithm 2."""
     q, x, t, buffer = p.process, p.x_T, p.times, []

@@ -22,28 +22,41 @@ def lms(p, order, to_zero=False):
 
 
 def pndm(p, start="runge_kutta", to_zero=False):
-    """Liu et al. 2022 (arXiv:2202.09778): eq. 11, with alpha their alpha_bar; VP only. Then eqs. 12, 13."""
+    """Liu et al. 2022 (arXiv:2202.09778): eq. 11, with alpha their alpha_bar, then eqs. 12, 13.
+
+    The paper has VP. A process with other alpha and sigma is one of its own, alpha_bar = 1 / (1 + sigma^2 / alpha^2),
+    whose state is x' = x sqrt(alpha_bar) / alpha; on VP both are what they were.
+    """
     q = p.process
 
+    def bar(t):
+        return 1 / (1 + (q.sigma(t) / q.alpha(t)) ** 2)
+
+    def scale(t):
+        return q.alpha(t) / np.sqrt(bar(t))
+
+    def eps(x, t):
+        return p.eps(x * scale(t), t)
+
     def phi(x, e, t, s):
-        a_t, a_s = q.alpha(t) ** 2, q.alpha(s) ** 2
+        a_t, a_s = bar(t), bar(s)
         down = np.sqrt(a_t) * (np.sqrt((1 - a_s) * a_t) + np.sqrt((1 - a_t) * a_s))
         return np.sqrt(a_s / a_t) * x - (a_s - a_t) / down * e
 
-    x, ets = p.x_T, []
+    x, ets = p.x_T / scale(p.times[0]), []
     for i, (t, s) in enumerate(zip(p.times, p.times[1:], strict=False)):
         if s == 0 and not to_zero:
-            return p.x0(x, t)
-        e = p.eps(x, t)
+            return p.x0(x * scale(t), t)
+        e = eps(x, t)
         ets.insert(0, e)
         if start == "runge_kutta" and i < 3:
             m = (t + s) / 2
-            e2 = p.eps(phi(x, e, t, m), m)
-            e3 = p.eps(phi(x, e2, t, m), m)
-            e4 = p.eps(phi(x, e3, t, s), s)
+            e2 = eps(phi(x, e, t, m), m)
+            e3 = eps(phi(x, e2, t, m), m)
+            e4 = eps(phi(x, e3, t, s), s)
             e = (e + 2 * e2 + 2 * e3 + e4) / 6
         elif i == 0:
-            e = (e + p.eps(phi(x, e, t, s), s)) / 2
+            e = (e + eps(phi(x, e, t, s), s)) / 2
         elif i == 1:
             e = (3 * ets[0] - ets[1]) / 2
         elif i == 2:
@@ -51,7 +64,7 @@ def pndm(p, start="runge_kutta", to_zero=False):
         else:
             e = (55 * ets[0] - 59 * ets[1] + 37 * ets[2] - 9 * ets[3]) / 24
         x = phi(x, e, t, s)
-    return x
+    return x * scale(p.times[-1])
 
 
 def tab_deis(p, order):

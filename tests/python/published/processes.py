@@ -1,4 +1,4 @@
-"""The three processes of the transcriptions, in closed form: alpha, sigma, the inverse of lambda, g^2."""
+"""The three processes of the transcriptions, in closed form: alpha, sigma, the inverse of lambda, f, g^2."""
 
 from dataclasses import dataclass
 
@@ -26,6 +26,9 @@ class VP:
         L = np.log1p(np.exp(-2 * lam))
         return 2 * L / (np.sqrt(self.b0**2 + 2 * (self.b1 - self.b0) * L) + self.b0)
 
+    def f(self, t):
+        return -self.g2(t) / 2
+
     def g2(self, t):
         return self.b0 + t * (self.b1 - self.b0)
 
@@ -46,6 +49,9 @@ class EDM:
     def t_of_lambda(self, lam):
         return np.exp(-lam)
 
+    def f(self, t):
+        return 0 * t
+
     def g2(self, t):
         return 2 * t
 
@@ -65,6 +71,9 @@ class Flow:
 
     def t_of_lambda(self, lam):
         return 1 / (1 + np.exp(lam))
+
+    def f(self, t):
+        return -1 / (1 - t)
 
     def g2(self, t):
         return 2 * t / (1 - t)
@@ -97,6 +106,8 @@ class Problem:
     def eps(self, x, t):
         return (x - self.process.alpha(t) * self.x0(x, t)) / self.process.sigma(t)
 
+    def denoiser(self):
+        return sf.Denoiser(lambda x, t: self.x0(x, t[:, None]), self.process.schedule, 3)
+
     def ours(self, sampler, seed=0):
-        denoiser = sf.Denoiser(lambda x, t: self.x0(x, t[:, None]), self.process.schedule, 3)
-        return denoiser.sample(x_T=self.x_T, sampler=sampler, grid=self.times, seed=seed)
+        return self.denoiser().sample(x_T=self.x_T, sampler=sampler, grid=self.times, seed=seed)

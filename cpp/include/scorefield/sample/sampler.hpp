@@ -59,7 +59,7 @@ class Sampling {
   const Matrix<double>& accepted() const { return accepted_; }
 
  private:
-  Level level(Index i) const { return schedule_.at(times_[static_cast<std::size_t>(i)]); }
+  Level level(Index i) const;
   void remember();
   void tally(In<double> accepted);
   void check(const Level& t, const Level& s, In<double> x) const;

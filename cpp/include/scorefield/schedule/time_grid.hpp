@@ -9,6 +9,10 @@
 /// network is asked below t_min; with t_end > 0 they place `steps` + 1 times from t_max to t_end.
 namespace scorefield::grids {
 
+/// Where alpha / sigma is less, x_t holds as good as nothing of x0: dividing by alpha would leave rounding errors.
+/// There samplers take alpha for 0, and no grid is spread in log_snr. A schedule may mean 0 by it, like cos(pi / 2).
+constexpr double least_signal = 1e-12;
+
 /// Discrete: round(T (1 - i/steps)), which contains T. Lin et al. 2023, table 2. Continuous: equal steps.
 std::vector<double> trailing(const Schedule& schedule, Index steps, double t_end = 0);
 /// Discrete only: 1 + offset + (steps - 1 - i) floor(T / steps), then t_end. The habit of DDIM's code; lacks T.
