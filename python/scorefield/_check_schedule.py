@@ -27,8 +27,11 @@ def check_schedule(schedule: Schedule) -> None:
     check_law(0 <= schedule.t_min <= schedule.t_max < np.inf, "0 <= t_min <= t_max: networks are trained in between")
     check_law(isinstance(hash(schedule), int) and schedule == schedule, "a schedule is hashable and equals itself")
     _check_values(schedule)
-    if schedule._core.single:
-        return
+    try:
+        if schedule._core.single:
+            return
+    except ValueError as error:
+        raise AssertionError(f"snr falls strictly with t: {error}") from None
     check_law(schedule.alpha(0.0) == 1 and schedule.sigma(0.0) == 0, "alpha(0) = 1 and sigma(0) = 0: t = 0 is the data")
     _check_snr(schedule)
     _check_rates(schedule)

@@ -348,6 +348,18 @@ def test_incomplete_or_wrong_schedules_say_what_is_missing():
     with pytest.raises(ValueError, match=r"sigma\(t\) must be finite and >= 0, got -0.5 at t = 0.5"):
         Negative().log_snr(0.5)
 
+    class Upwards(sf.Schedule):
+        t_min, t_max = 0.01, 0.99
+
+        def alpha(self, t):
+            return t
+
+        def sigma(self, t):
+            return 1 - t
+
+    with pytest.raises(ValueError, match=r"must fall, .* 0.01 / 0.99 at t_min to 0.99 / 0.01 at t_max; is its time"):
+        sf.GaussianMixture([[0.0]], stds=1.0).denoiser(Upwards()).sample(2)
+
 
 def test_an_exception_in_a_users_schedule_arrives_unchanged():
     class Broken(Quadratic):

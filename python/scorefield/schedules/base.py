@@ -181,7 +181,14 @@ class Schedule(ABC):
         t_max = number(self.t_max, "t_max", 0, open_low=True)
         t_min = number(self.t_min, "t_min", 0, t_max, open_high=True)
         T = 0 if self.T is None else integer(self.T, "T", 1)
-        exploding = all(float(self.alpha(t)) == 1 for t in (t_min, (t_min + t_max) / 2, t_max))
+        first, middle, last = (float(self.alpha(t)) for t in (t_min, (t_min + t_max) / 2, t_max))
+        low, high = float(self.sigma(t_min)), float(self.sigma(t_max))
+        if min(low, high) >= 0 and first * high <= last * low:
+            raise ValueError(
+                f"alpha / sigma of {type(self).__name__} must fall, for t = 0 is the data, but goes from "
+                f"{first:g} / {low:g} at t_min to {last:g} / {high:g} at t_max; is its time turned round?"
+            )
+        exploding = first == middle == last == 1
         return _core.PythonSchedule(
             self, t_min, t_max, T, exploding, number(self.sigma_data, "sigma_data", 0, open_low=True)
         )

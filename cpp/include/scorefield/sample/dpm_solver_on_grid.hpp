@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 
 #include "scorefield/base/check.hpp"
@@ -24,7 +25,7 @@ class DpmSolverOnGrid final : public Sampler {
     require(1 <= order && order <= 3, "order must be 1, 2 or 3, got ", order);
     require(lower_order_final >= 0, "lower_order_final must be >= 0, got ", lower_order_final);
   }
-  int order() const override { return order_; }
+  int order() const override { return std::min(order_, 2); }  ///< 3 by whole turns on even grids only
   std::size_t history() const override { return static_cast<std::size_t>(order_) - 1; }
   bool remembers_x() const override { return order_ > 1; }
 
