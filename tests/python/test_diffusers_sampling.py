@@ -117,8 +117,9 @@ CASES = [
         (f"{name}Scheduler", {**FLOW, **options}, steps)
         for name in FLOW_SOLVERS
         for options in FLOWS
-        for steps in (8, 20)
+        for steps in (16, 20)  # below 15 DEIS would end with lower orders, and its last two levels are one
     ),
+    *(("DPMSolverMultistepScheduler", {**FLOW, **options}, 8) for options in FLOWS),
     ("EulerDiscreteScheduler", {"interpolation_type": "log_linear"}, 20),
     ("EulerDiscreteScheduler", {"interpolation_type": "log_linear", "use_karras_sigmas": True}, 20),
     ("EulerDiscreteScheduler", {"timestep_type": "continuous"}, 20),
@@ -231,10 +232,30 @@ REFUSED = [
     ({"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "sde-dpmsolver"}, "algorithm_type: 'sde-dpm"),
     ({"_class_name": "DPMSolverMultistepScheduler", "solver_order": 4}, "solver_order: 4 is not supported"),
     ({"_class_name": "DPMSolverMultistepScheduler", "use_flow_sigmas": True}, "prediction_type: 'epsilon' is not"),
-    ({"_class_name": "DPMSolverSinglestepScheduler"}, "solver_order: 2 and 3 of DPMSolverSinglestepScheduler"),
-    ({"_class_name": "UniPCMultistepScheduler", "predict_x0": False}, "predict_x0: False is not supported"),
-    ({"_class_name": "UniPCMultistepScheduler", "disable_corrector": [0]}, "disable_corrector: steps without corr"),
-    ({"_class_name": "EulerDiscreteScheduler", "interpolation_type": "log_linear"}, "interpolation_type: 'log_linear'"),
+    ({"_class_name": "DPMSolverMultistepScheduler", **FLOW, "use_karras_sigmas": True}, "use_flow_sigmas: true is not"),
+    ({"_class_name": "DPMSolverMultistepScheduler", **FLOW, **TO_SIGMA_MIN}, "final_sigmas_type: 'sigma_min' is not"),
+    ({"_class_name": "DPMSolverSinglestepScheduler", "algorithm_type": "sde-dpmsolver++"}, "algorithm_type: 'sde-dpm"),
+    (
+        {"_class_name": "DPMSolverSinglestepScheduler", "use_karras_sigmas": True, **TO_SIGMA_MIN},
+        "a last step of higher",
+    ),
+    (
+        {"_class_name": "UniPCMultistepScheduler", "predict_x0": False},
+        'predict_x0: false is not .* "zero", where it gives',
+    ),
+    (
+        {"_class_name": "UniPCMultistepScheduler", "disable_corrector": ["a"]},
+        "disable_corrector: expected a list of int",
+    ),
+    (
+        {"_class_name": "UniPCMultistepScheduler", "use_karras_sigmas": True, "solver_order": 1, **TO_SIGMA_MIN},
+        "final_sigmas_type: a last step from a level to itself, which only corrects",
+    ),
+    ({"_class_name": "EulerDiscreteScheduler", "interpolation_type": "cubic"}, "interpolation_type: 'cubic' is not"),
+    (
+        {"_class_name": "EulerDiscreteScheduler", "timestep_type": "continuous", **V},
+        "timestep_type: 'continuous' is not",
+    ),
     ({"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": True}, "use_dynamic_shifting: True"),
 ]
 
