@@ -148,10 +148,11 @@ class Diffusion(LearningDenoiser):
         if self._prediction != "energy":
             raise ValueError(f"only a model with prediction='energy' has one; this one predicts {self._prediction}")
         x, times, bound = self._ask(x_t, t, labels, condition, text)
-        E: Array = bound.energy(x, self.schedule._core, times)
+        with np.errstate(over="ignore"):  # what does not fit float32 is reported below
+            E: Array = bound.energy(x, self.schedule._core, times).astype(self._dtype)
         if not np.isfinite(E).all():
             raise NonFiniteError(f"the energy is not finite, first in row {int(np.argmin(np.isfinite(E)))}")
-        return E.astype(self._dtype)
+        return E
 
     def _decode(self, x0: Array) -> Array:
         return self._scale.decode(x0)

@@ -107,7 +107,7 @@ class Likelihood:
         times = np.maximum(model.schedule._row_times(t, len(rows)), model.schedule.t_min)
         given = _given(model, labels, condition, text, len(rows), start, np.dtype(np.float64))
         density = _log_density(model, rows, times, given, solver)
-        return density.astype(model._out(x))
+        return _rounded(density, model._out(x))
 
     def bits_per_dim(
         self,
@@ -151,8 +151,7 @@ class Likelihood:
             start=first,
         )
         bits = -nats.astype(np.float64) / (model._size * np.log(2)) + np.log2((levels - 1) / 2)
-        answer: Array = bits.astype(model._out(x))
-        return answer
+        return _rounded(bits, model._out(x))
 
     def vlb(
         self,
@@ -361,6 +360,12 @@ def _log_units(model: BaseDenoiser) -> float:
     """Log of the volume of a unit cube of the process in the units of the data: what a density is divided by."""
     one, zero = (model._decode(np.full((1, *model.shape), value)) for value in (1.0, 0.0))
     return float(np.log(one - zero).sum())
+
+
+def _rounded(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Values in another type; what is too small or too large for it becomes -inf or inf, as densities may be."""
+    with np.errstate(over="ignore"):
+        return values.astype(dtype)
 
 
 def _model(likelihood: Likelihood) -> BaseDenoiser:

@@ -264,6 +264,14 @@ def test_what_makes_no_sense_is_refused():
         nan.vlb(POINTS[:2])
 
 
+def test_a_density_that_float32_cannot_hold_is_minus_infinity():
+    """log p of a point 1e30 away is -1e60; the other rows are what they are alone."""
+    exact, near = TRUTH.denoiser(sf.schedules.VP()), POINTS[:2].astype(np.float32)
+    found = exact.log_prob(np.vstack([near, [[1e30, 0.0]]]).astype(np.float32))
+    assert found[2] == -np.inf
+    assert np.array_equal(found[:2], exact.log_prob(near))
+
+
 def test_a_bound_says_what_it_is():
     bound = Bound(np.ones(2), np.ones((2, 3)), np.full(2, -1.0), size=4)
     assert np.array_equal(bound.total, [3.0, 3.0])

@@ -163,6 +163,15 @@ def _fit(prediction, loss, size=2, out=None):
     sf.Diffusion(net, "vp", prediction=prediction).fit(sf.normal((8, size), seed=0), loss=loss, steps=1, batch_size=4)
 
 
+def test_an_energy_that_float32_cannot_hold_is_an_error():
+    """E = (x + y) / sigma, and sigma is 0.01 at t_min."""
+    model = sf.Diffusion(sf.MLP(2, widths=(), out=1), sf.schedules.VP(), prediction="energy")
+    model.net.theta = [1, 1, 0]
+    assert model.energy(np.array([[1e36, 0.0]]), 0.001) == pytest.approx(1e36 / sf.schedules.VP().sigma(0.001))
+    with pytest.raises(sf.NonFiniteError, match="the energy is not finite, first in row 1"):
+        model.energy(np.array([[0.0, 0.0], [1e38, 0.0]]), 0.001)
+
+
 def test_metropolis_keeps_the_modes_of_an_energy():
     """MALA at t = 0.1 with the energy's own density: most moves are accepted, and the weights stay."""
     start = TRUTH.sample(1000, seed=8)

@@ -45,11 +45,14 @@ def test_samplers_of_the_continuous_view_agree(schedule):
 
 
 @pytest.mark.slow
-def test_a_learned_ncsn_weighs_far_modes():
-    """Weight of the small mode within 0.05 of 0.20, learnt with lambda(sigma) = sigma^2."""
+def test_a_learned_ncsn_weighs_far_modes_and_plain_langevin_with_its_score_does_not():
+    """Small mode 0.20: within 0.05 down the ladder, off by more than 0.2 at its lowest level from a uniform box."""
     truth = sf.GaussianMixture(means=[[-5, -5], [5, 5]], stds=1.0, weights=[0.2, 0.8])
     ladder = sf.schedules.Geometric(20, sigma_min=0.1, sigma_max=20)
     ncsn = sf.Diffusion(sf.MLP(2, widths=(128, 128, 128)), ladder, prediction="score")
-    ncsn.fit(truth.sample(20_000, seed=1), steps=20_000, batch_size=256, lr=1e-3, **QUIET)
+    ncsn.fit(truth.sample(20_000, seed=1), steps=20_000, batch_size=256, lr=1e-3, **QUIET)  # lambda(sigma) = sigma^2
     learned = ncsn.sample(4000, sampler=S.AnnealedLangevin(step_size=0.2, inner=100), seed=0, **QUIET)
     assert abs(truth.mode_weights(learned)[0] - 0.2) < 0.05
+    box = np.random.default_rng(0).uniform(-8, 8, (4000, 2))
+    plain = ncsn.sample(x_T=box, sampler=S.Langevin(step_size=0.1, t=1), steps=1000, seed=0, **QUIET)
+    assert abs(truth.mode_weights(plain)[0] - 0.2) > 0.2

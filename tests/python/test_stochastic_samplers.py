@@ -169,7 +169,14 @@ def test_a_step_size_out_of_range_is_explained(step_size):
         (lambda: Langevin(0.1, t=-1), "t must be a number >= 0"),
         (lambda: sf.schedules.Geometric(5, sigma_min=0, sigma_max=1), "sigma_min"),
         (lambda: sf.schedules.Geometric(5, sigma_min=2, sigma_max=1), "sigma_min"),
-        (lambda: sf.schedules.Table(sigmas=[1.0, 0.5]), "sigmas must rise"),
+        (lambda: sf.schedules.Geometric(5, sigma_min=1, sigma_max=1), "must satisfy 0 < sigma_min < sigma_max"),
+        (lambda: sf.schedules.Geometric(5, sigma_min=0.1, sigma_max=float("inf")), "sigma_max must be a number"),
+        (lambda: sf.schedules.Geometric(1, 0.1, 1.0), "T must be an integer in 2"),
+        (lambda: sf.schedules.VE(0, 1), "must satisfy 0 < sigma_min < sigma_max, got 0 and 1"),
+        (lambda: sf.schedules.Table(sigmas=[1.0, 0.5]), "sigmas must rise from above 0, but the one of t = 2 is 0.5"),
+        (lambda: sf.schedules.Table(sigmas=[0.0, 0.5]), "sigmas must rise from above 0, but the one of t = 1 is 0"),
+        (lambda: sf.schedules.Table(sigmas=[0.1, np.inf]), "sigmas holds 1 non-finite value"),
+        (lambda: sf.schedules.Single(-0.1), "sigma must be a number >= 0"),
     ],
 )
 def test_bad_settings(make, text):
@@ -224,6 +231,8 @@ def test_a_ladder_for_data_follows_the_published_rules():
         (lambda: sf.schedules.Geometric.for_data([[0.0, 1.0]]), r"x must have shape \(n, \*shape\) with n >= 2"),
         (lambda: sf.schedules.Geometric.for_data([[0.0], [1.0]], sigma_min=2), "is not below the largest distance"),
         (lambda: sf.schedules.Geometric.for_data([[0.0], [np.nan]]), "non-finite"),
+        (lambda: sf.schedules.Geometric.for_data([[0.0], [1.0]], sigma_min=0), "sigma_min must be a number > 0"),
+        (lambda: AnnealedLangevin.for_ladder("geometri"), "unknown schedule 'geometri'"),
         (lambda: AnnealedLangevin.for_ladder(sf.schedules.VP()), "the ladder must be a schedule of T >= 2 sigmas"),
         (lambda: AnnealedLangevin.for_ladder(sf.schedules.Geometric(5, 0.1, 9.0), inner=0), "inner must be"),
     ],
@@ -231,3 +240,25 @@ def test_a_ladder_for_data_follows_the_published_rules():
 def test_a_ladder_of_nonsense(make, text):
     with pytest.raises(ValueError, match=text):
         make()
+
+
+def test_a_ladder_of_the_wrong_kind():
+    with pytest.raises(TypeError, match="x holds uint8 pixels; images are floats"):
+        sf.schedules.Geometric.for_data(np.eye(4, dtype=np.uint8).reshape(1, 4, 4, 1).repeat(2, axis=0))
+    with pytest.raises(TypeError, match=r"schedule must be a Schedule or one of the names .* got None"):
+        AnnealedLangevin.for_ladder(None)
+
+
+@pytest.mark.parametrize(
+    ("grid", "text"),
+    [
+        ([1, 2, 3], "a time grid must fall, but entry 1 is 2 after 1"),
+        ([5, 4, 4, 0], "a time grid must fall, but entry 2 is 4 after 4"),
+        ([6, 3, 0], r"a time grid must lie in 0\.\.5, got 6 to 0"),
+        ([5, np.nan, 0], "grid holds 1 non-finite value"),
+    ],
+)
+def test_a_walk_down_the_ladder_must_go_down(grid, text):
+    exact = TRUTH.denoiser(sf.schedules.Geometric(5, 0.1, 10.0))
+    with pytest.raises(ValueError, match=text):
+        exact.sample(2, sampler=AnnealedLangevin(inner=2), grid=grid)

@@ -10,10 +10,10 @@ import numpy as np
 from scorefield import _core
 from scorefield._arrays import integer, number
 from scorefield.samplers.base import CoreSampler, set_fields
+from scorefield.schedules import Schedule, resolve_schedule
 
 if TYPE_CHECKING:
     from scorefield.grids import Grid, Times
-    from scorefield.schedules import Schedule
 
 __all__ = ["AnnealedLangevin", "Langevin"]
 
@@ -57,6 +57,7 @@ class AnnealedLangevin(CoreSampler):
         >>> round(AnnealedLangevin.for_ladder(sf.schedules.Geometric(232, 0.01, 50.0), inner=5).step_size, 2)
         0.12
         """
+        ladder = resolve_schedule(ladder)
         if not ladder._core.exploding or ladder.T is None or ladder.T < 2:
             raise ValueError(f"the ladder must be a schedule of T >= 2 sigmas such as Geometric, got {ladder!r}")
         ratio = (float(ladder.sigma(ladder.T)) / float(ladder.sigma(1))) ** (1 / (ladder.T - 1))

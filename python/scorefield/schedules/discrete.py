@@ -145,7 +145,7 @@ class Geometric(Discrete):
         >>> Geometric.for_data([[0.0, 0.0], [3.0, 4.0]], sigma_min=0.1)
         Geometric(T=11, sigma_min=0.1, sigma_max=5.0)
         """
-        rows = real_array(x, "x", dtype=np.float32)
+        rows = real_array(x, "x", dtype=np.float32, images=True)
         if rows.ndim < 2 or len(rows) < 2:
             raise ValueError(f"x must have shape (n, *shape) with n >= 2, got {rows.shape}")
         rows = np.ascontiguousarray(rows.reshape(len(rows), -1))
