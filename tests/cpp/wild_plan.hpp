@@ -18,8 +18,10 @@ class WildPlan {
     const Index height = between(1, 17), width = sequence_ ? 1 : between(1, 17);
     images_ = {b_.input("x", {between(1, 40), height, width})};
     const nn::Tensor time = b_.input("time", {1});
-    vectors_ = {b_.sinusoid({.t = time, .shift = chance(0.5) ? 1.0 : 0.0, .cos_first = chance(0.5)}, 2 * between(2, 20),
-                            chance(0.3) ? "waves" : "")};
+    const bool of_log = chance(0.3);
+    vectors_ = {b_.sinusoid({.t = time, .shift = chance(0.5) ? 1.0 : 0.0, .cos_first = chance(0.5), .of_log = of_log},
+                            2 * between(2, 20), chance(0.3) ? "waves" : "")};
+    time_ = time;
     if (chance(0.5)) vectors_.push_back(b_.embedding("classes", b_.input("label", {1}), 3, between(1, 40)));
     if (chance(0.3)) ids_ = b_.input("text_ids", {1, between(2, 20)});
     if (ids_ != nn::none) text_ = b_.embedding("tokens", ids_, 3, between(2, 30), true);
@@ -44,7 +46,7 @@ class WildPlan {
     }
     return all.empty() ? 1 : pick(all);
   }
-  nn::Activation activation() { return static_cast<nn::Activation>(between(0, 4)); }
+  nn::Activation activation() { return static_cast<nn::Activation>(between(0, 5)); }
 
   bool grows(nn::Tensor x) const { return b_.shape(x).height < 10 && (!sequence_ || b_.shape(x).height > 1); }
 
@@ -69,6 +71,8 @@ class WildPlan {
     if (kind < 0.25)
       return images_.push_back(b_.resize(x, chance(0.5) && grows(x) ? nn::Resample::up : nn::Resample::down));
     if (kind < 0.35 && text_ != nn::none) return cross(x);
+    if (kind > 0.93) return images_.push_back(b_.rescale(x, 0.7, 0.2));
+    if (kind > 0.86) return images_.push_back(b_.rescale(x, 400, 100, time_));  // time is about 500
     convolve(x);
   }
 
@@ -147,7 +151,7 @@ class WildPlan {
   std::mt19937 random_;
   nn::PlanBuilder b_;
   std::vector<nn::Tensor> images_, vectors_;
-  nn::Tensor ids_ = nn::none, text_ = nn::none;
+  nn::Tensor time_ = nn::none, ids_ = nn::none, text_ = nn::none;
   bool sequence_ = false;
   int count_ = 0;
 };
