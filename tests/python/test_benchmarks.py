@@ -96,3 +96,82 @@ def test_both_libraries_run_the_same_network(case):
         answer = theirs(rows, torch.from_numpy(t)).numpy()
     answer = answer if x.ndim == 2 else answer.transpose(0, 2, 3, 1)
     np.testing.assert_allclose(net(x, t), answer, atol=2e-5)
+
+
+def blobs(n):
+    """Pictures that a small network can learn a little of: a bright square, whose place is the class."""
+    labels = np.arange(n) % 10
+    x = np.full((n, 28, 28, 1), -1, np.float32)
+    for picture, k in zip(x, labels, strict=True):
+        picture[2 * k : 2 * k + 8, 4:12] = 1
+    return x + 0.1 * sf.normal(x.shape, seed=0), labels
+
+
+def a_judge(x, labels):
+    from benchmarks import mnist
+
+    return sf.Classifier(sf.MLP(mnist.SHAPE, widths=(32,), out=10)).fit(x, labels, steps=300, lr=3e-3, progress=False)
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["ncsn", "vp"])
+def test_score_models_are_trained_drawn_and_judged(which, tmp_path):
+    """Training stopped half way ends with the weights of an uninterrupted one; then a row of the table and a grid."""
+    pytest.importorskip("matplotlib").use("Agg")
+    from benchmarks import mnist
+
+    x, labels = blobs(60)
+    way, again = (mnist.ways(x, widths=(8, 8), inner=1, steps=4)[which] for _ in range(2))
+    first = mnist.trained(way.model, tmp_path / "halves", x, labels, 4, every=2, callback=lambda event: True)
+    assert way.model.step == 2
+    assert mnist.trained(way.model, tmp_path / "halves", x, labels, 4, every=2) > first > 0
+    mnist.trained(again.model, tmp_path / "whole", x, labels, 4, every=2)
+    assert way.model.step == again.model.step == 4
+    assert np.array_equal(again.model.net.theta, way.model.net.theta)
+
+    picture = tmp_path / "grid.png"
+    cells = mnist.row(way, 60.0, np.arange(10), (a_judge(x, labels), x, x), picture)
+    assert cells[:3] == [way.title, "60 s", str(way.calls)]
+    assert picture.stat().st_size > 1000
+
+
+def test_the_judge_agrees_with_what_it_is_shown():
+    from benchmarks import mnist
+
+    x, labels = blobs(200)
+    judge = a_judge(x, labels)
+    copied = mnist.judged(x[:100], labels[:100], judge, x[:100], x[100:])
+    assert copied == ["100.0%", "0.00", "100.0%"]  # read, nearest ratio, copies
+    assert mnist.judged(x[:100], (labels[:100] + 1) % 10, judge, x[100:], x[:100])[0] == "0.0%"
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["ncsn", "vp"])
+def test_evaluations_are_counted(which):
+    """Calls of the network for one digit: as many as a callable counts, give or take the last step's."""
+    from benchmarks import mnist
+
+    x, _ = blobs(20)
+    way = mnist.ways(x, widths=(8, 8), inner=2, steps=10)[which]
+    made = []
+
+    def count(x_t, t, labels):
+        made.append(len(x_t))
+        return 0 * x_t
+
+    counter = sf.Denoiser(count, way.model.schedule, mnist.SHAPE)
+    counter.sample(labels=[3], guidance=2.0, sampler=way.sampler, steps=way.steps)
+    assert abs(sum(made) - way.calls) <= 2
+
+
+def test_a_page_is_changed_between_its_marks_only(tmp_path):
+    from benchmarks import mnist
+
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- a -->\nold\n<!-- end -->\nbetween\n<!-- b -->\n<!-- end -->\nafter\n")
+    for _ in range(2):
+        mnist.insert(page, "a", "new")
+        mnist.insert(page, "b", mnist.table([["x"] * 7]))
+    text = page.read_text()
+    assert text.startswith("before\n<!-- a -->\nnew\n<!-- end -->\nbetween\n<!-- b -->\n| ")
+    assert text.endswith(" |\n<!-- end -->\nafter\n")
+    with pytest.raises(ValueError, match="has no line <!-- c -->"):
+        mnist.insert(page, "c", "")
