@@ -130,8 +130,8 @@ def convergence(
 
     if not isinstance(denoiser, BaseDenoiser):
         raise TypeError(f"denoiser must be a Denoiser or a model, got {type(denoiser).__name__}")
-    alone = isinstance(samplers, Sampler | str)
-    methods = [_deterministic(sampler) for sampler in ([samplers] if alone else samplers)]
+    asked = [samplers] if isinstance(samplers, Sampler | str) else samplers
+    methods = [_deterministic(sampler) for sampler in asked]
     counts = _rising(steps)
     times = [DPMSolver(3)._times(denoiser.schedule, s, grid) for s in counts]
     first, last = float(times[0][0]), float(times[0][-1])
