@@ -144,7 +144,7 @@ def convergence(
     for method in methods:
         ends, calls = zip(*(_run(denoiser, method, x_T, t) for t in times), strict=True)
         errors = tuple(float(np.median(np.linalg.norm(x - truth, axis=1))) for x in ends)
-        rows.append(ConvergenceRow(method, method.order, counts, errors, calls))
+        rows.append(ConvergenceRow(method, method._claim, counts, errors, calls))
     return ConvergenceTable(rows)
 
 

@@ -24,6 +24,9 @@ class Net:
     def theta(self, theta):
         self._theta = np.array(theta, np.float32)
 
+    def _share(self, theta):
+        self._theta = theta
+
 
 class Halving:
     """A trainer by its closed form; `bad` is the step that gives an infinite loss, `stop` the one that Ctrl-C hits."""

@@ -140,6 +140,11 @@ class Sampler:
 
         return _core.PythonSampler(step, self.order, self.stochastic, self.history)
 
+    @property
+    def _claim(self) -> int:
+        """The order that the error is to show: `order`, unless that is a setting which promises less."""
+        return self.order
+
     def _default_steps(self, schedule: Schedule) -> int:
         return 50
 
@@ -180,6 +185,10 @@ class CoreSampler(Sampler):
     @property
     def order(self) -> int:
         """Order of the error in the step size, an int."""
+        return int(self._core().order)
+
+    @property
+    def _claim(self) -> int:
         return int(self._core().order)
 
     @property
