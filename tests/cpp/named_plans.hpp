@@ -115,7 +115,10 @@ inline std::vector<Named> other_operations() {
     return b.conv("join", 5, {.x = b.embedding(rows, b.input("time", {1}), 5), .residual = first});
   });
   add("centred", [](PlanBuilder& b) { return b.rescale(b.input("x", {3, 2, 5}), 2, -1); });
-  add("divided", [](PlanBuilder& b) { return b.rescale(b.input("x", {5, 3, 2}), 300, 7, b.input("time", {1})); });
+  add("divided", [](PlanBuilder& b) {
+    const auto x = b.input("x", {5, 3, 2});  // first: the order in which arguments are evaluated is the compiler's
+    return b.rescale(x, 300, 7, b.input("time", {1}));
+  });
   add("resize down", [](PlanBuilder& b) { return b.resize(b.input("x", {2, 5, 4}), Resample::down); });
   add("resize up", [](PlanBuilder& b) { return b.resize(b.input("x", {2, 1, 3}), Resample::up); });
   return all;
