@@ -58,8 +58,10 @@ std::pair<Array<S>, Array<double>> posterior(const Schedule& schedule, const Arr
   }
   const InMap<S> noisy = view(x_t), clean = view(x0);
   OutMap<S> out = writable(mean);
-  const py::gil_scoped_release nogil;
-  posterior_mean<S>(noisy, clean, q, out);
+  {
+    const py::gil_scoped_release nogil;  // not when the pair is made: that counts references
+    posterior_mean<S>(noisy, clean, q, out);
+  }
   return {mean, variance};
 }
 
