@@ -102,7 +102,7 @@ CASES = [
     ("DPMSolverMultistepScheduler", {"thresholding": True, "sample_max_value": 1.5}, 20),
     ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}, 20),
     *(("DPMSolverSinglestepScheduler", options, steps) for options in TURNS for steps in (1, 7, 8, 20, 21)),
-    # where a whole turn of three ends at sigma_min it extrapolates far, and multiplies what float32 lost of the levels
+    # not at 6, 8, 9 and 12 steps, where x_t grows in the last turn and theirs differs by up to 2e-4: docs/diffusers.md
     *(
         ("DPMSolverSinglestepScheduler", {"solver_order": 3, "solver_type": "heun", **TO_SIGMA_MIN}, steps)
         for steps in (1, 7, 10, 20, 22)
@@ -144,7 +144,7 @@ def theirs(name, folder, network, x_T, steps):
     diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed, or without what it needs")
     scheduler = getattr(diffusers, name).from_pretrained(str(folder), subfolder="scheduler")
     scheduler.set_timesteps(steps)
-    if getattr(scheduler.config, "use_flow_sigmas", False):
+    if name.startswith("DEIS") and scheduler.config.use_flow_sigmas:
         scheduler.sigmas = scheduler.sigmas.double()  # near pure noise 1 - sigma has four digits in float32
     by_levels = name.startswith(BY_LEVELS)
     sigmas = scheduler.sigmas.double().numpy() if by_levels else None
