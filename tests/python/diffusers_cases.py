@@ -32,12 +32,17 @@ def write_scheduler(folder, settings):
     return folder
 
 
-def ours(folder, network, x_T, steps):
-    """What we sample with that folder's settings and this network."""
+def ours(folder, network, x_T, steps, end=None):
+    """What we sample with that folder's settings and this network.   end : sigma / alpha of another last level."""
     from scorefield.diffusers.scheduler import read
+    from scorefield.grids import resolve_times
 
     law = read(folder / "scheduler" / "scheduler_config.json")
     told = 1000 if law.prediction == "flow" else 1
     heard = (lambda t: told * t) if law.prediction == "flow" else (lambda t: t - 1)
     denoiser = sf.Denoiser(lambda x, t: network(x, heard(t)), law.schedule, SHAPE, prediction=law.prediction)
-    return denoiser.sample(x_T=x_T, progress=False, **sf.diffusers.sampling(folder, steps=steps))
+    words = sf.diffusers.sampling(folder, steps=steps)
+    if end is not None:
+        times = resolve_times(words["grid"], law.schedule, words.pop("steps", None), steps)
+        words["grid"] = np.append(times[:-1], law.schedule.time_of(log_snr=-2 * np.log(end)))
+    return denoiser.sample(x_T=x_T, progress=False, **words)

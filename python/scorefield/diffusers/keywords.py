@@ -26,9 +26,10 @@ def sampling(folder: str | os.PathLike[str], *, steps: int | None = None) -> dic
     folder : with scheduler/scheduler_config.json, or that file in its root.
     steps : of its ``set_timesteps``; None: T for DDPM, else 50.
 
-    With the same network and the same x_T a deterministic scheduler's numbers come out to 1e-5. The grid is one of
-    `sf.grids` where that says the same, else an array of times, or `Explicit` where the network is told other times
-    than those of the noise levels. Raises FormatError naming the key that cannot be had, OSError for missing files.
+    With the same network and the same x_T a deterministic scheduler's numbers come out to 1e-5, or as far as its
+    float32 lets them (docs/diffusers.md). The grid is one of `sf.grids` where that says the same, else an array of
+    times, or `Explicit` where the network is told other times than those of the noise levels. Raises FormatError
+    naming the key that cannot be had, OSError for missing files.
 
     >>> import tempfile, scorefield as sf
     >>> folder = tempfile.mkdtemp()
