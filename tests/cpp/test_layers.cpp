@@ -184,7 +184,8 @@ TEST(Activation, KnownValues) {
 TEST(Activation, MishIsItsDefinition) {
   M u(1, 8), y(1, 8), slope(1, 8), curvature(1, 8), up(1, 8), down(1, 8), ignored(1, 8);
   u << -700, -40, -3, -0.2, 0.2, 3, 40, 700;
-  activate_row<double>(Activation::mish, u.array(), y.array(), slope.array(), curvature.array());
+  activate_row<double>(Activation::mish, u.row(0).array(), y.row(0).array(), slope.row(0).array(),
+                       curvature.row(0).array());
   activate_with_slope<double>(Activation::mish, (u.array() + 1e-5).matrix(), ignored, up);
   activate_with_slope<double>(Activation::mish, (u.array() - 1e-5).matrix(), ignored, down);
   for (Index i = 0; i < 8; ++i) {

@@ -43,6 +43,16 @@ def test_slerp_walks_evenly_on_the_sphere():
     assert path[-1] == pytest.approx(b)
 
 
+@pytest.mark.parametrize("short_of_opposite", [1.0, 1e-2, 1e-5])
+def test_slerp_changes_lengths_evenly_also_between_nearly_opposite_directions(short_of_opposite):
+    angle = np.pi - short_of_opposite
+    a, b = np.array([1.0, 0.0]), 3 * np.array([np.cos(angle), np.sin(angle)])
+    w = np.linspace(0, 1, 9)
+    path = slerp(a, b, w)
+    assert np.linalg.norm(path, axis=1) == pytest.approx(1 + 2 * w)
+    assert np.arctan2(path[:, 1], path[:, 0]) == pytest.approx(w * angle)
+
+
 def test_slerp_of_one_direction_is_the_straight_line():
     a = np.array([1.0, 2.0], np.float32)
     path = slerp(a, 3 * a, 0.5)

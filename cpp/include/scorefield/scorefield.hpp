@@ -45,6 +45,7 @@
 #include "scorefield/nn/linear.hpp"
 #include "scorefield/nn/mlp.hpp"
 #include "scorefield/nn/norm.hpp"
+#include "scorefield/nn/pieces.hpp"
 #include "scorefield/nn/plan.hpp"
 #include "scorefield/nn/plan_builder.hpp"
 #include "scorefield/nn/product.hpp"

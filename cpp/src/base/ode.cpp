@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "scorefield/base/check.hpp"
+#include "scorefield/base/parallel.hpp"
 
 namespace scorefield {
 namespace {
@@ -25,6 +26,7 @@ constexpr std::array<double, 7> b_minus_b4 = {71.0 / 57600,      0,          -71
 
 constexpr Index most_attempts = 100'000;  // of one row
 constexpr Index block_numbers = 1 << 20;  // numbers of y that are worked on at a time
+constexpr Index worth_a_thread = 1024;    // numbers of y
 constexpr double least_step = 1e-13;      // of the whole way
 constexpr double order = 5;
 constexpr double memory = 0.04;  // of the error before, in the choice of a step
@@ -45,15 +47,17 @@ void DormandPrince::step(const OdeField& f, std::span<const Index> rows, std::sp
   k_[0].rightCols(integrals).setZero();
   at_.resize(static_cast<std::size_t>(n));
   for (std::size_t i = 1; i < 7; ++i) {
-    for (Index r = 0; r < n; ++r) {
-      const double step = h[static_cast<std::size_t>(r)];
-      for (Index j = 0; j < D; ++j) {
-        double slope = 0;
-        for (std::size_t s = 0; s < i; ++s) slope += a[i][s] * stage(s, r, j, k1);
-        next_(r, j) = y(r, j) + step * slope;
+    parallel_blocks(n, std::max<Index>(1, worth_a_thread / D), [&](Index begin, Index end) {
+      for (Index r = begin; r < end; ++r) {
+        const double step = h[static_cast<std::size_t>(r)];
+        for (Index j = 0; j < D; ++j) {
+          double slope = 0;
+          for (std::size_t s = 0; s < i; ++s) slope += a[i][s] * stage(s, r, j, k1);
+          next_(r, j) = y(r, j) + step * slope;
+        }
+        at_[static_cast<std::size_t>(r)] = t[static_cast<std::size_t>(r)] + c[i] * step;
       }
-      at_[static_cast<std::size_t>(r)] = t[static_cast<std::size_t>(r)] + c[i] * step;
-    }
+    });
     f(rows, at_, next_.topRows(n), k_[i - 1].topLeftCorner(n, i == 1 ? D - integrals : D));
   }
 }

@@ -79,4 +79,13 @@ void parallel_for(Index count, const std::function<void(Index, Index)>& f, const
   for (Index i = 0; i < count; ++i) f(i, 0);
 }
 
+void parallel_blocks(Index count, Index length, const std::function<void(Index, Index)>& f) {
+  if (count <= 0) return;
+  if (count <= length) return f(0, count);
+  parallel_for((count + length - 1) / length, [&](Index b, Index) {
+    const Index begin = b * length;
+    f(begin, std::min(begin + length, count));
+  });
+}
+
 }  // namespace scorefield

@@ -21,12 +21,10 @@ void make_room(Matrix<S>& rows, Index count, Index size) {
 template <class S>
 void sum_shards(Out<S> rows) {
   constexpr Index width = 4096;
-  const Index blocks = (rows.cols() + width - 1) / width;
-  parallel_for(blocks, [&](Index b, Index) {
-    const Index first = b * width, count = std::min(width, rows.cols() - first);
+  parallel_blocks(rows.cols(), width, [&](Index begin, Index end) {
     for (Index step = 1; step < rows.rows(); step *= 2) {
       for (Index i = 0; i + step < rows.rows(); i += 2 * step) {
-        rows.row(i).segment(first, count) += rows.row(i + step).segment(first, count);
+        rows.row(i).segment(begin, end - begin) += rows.row(i + step).segment(begin, end - begin);
       }
     }
   });

@@ -80,39 +80,27 @@ class Traces {
 ///   d log p_y / dtau = -div(y x0_hat-form of dy/dtau) = -(D p.y + p.x0 scale tr J)
 class DensityField {
  public:
-  DensityField(const Flow& flow, const Traces& traces) : flow_(flow), traces_(traces) {}
+  DensityField(const Flow& flow, const Traces& traces) : at_(flow), traces_(traces) {}
 
   void operator()(std::span<const Index> rows, std::span<const double> tau, In<double> now, Out<double> slope) {
-    const Index n = now.rows(), D = now.cols() - 1;
-    points_.clear();
-    levels_.clear();
-    x_.resize(n, D);
-    x0_.resize(n, D);
-    for (Index i = 0; i < n; ++i) {
-      points_.push_back(flow_.at(tau[static_cast<std::size_t>(i)]));
-      levels_.push_back(points_.back().level);
-      x_.row(i) = points_.back().scale * now.row(i).head(D);
-    }
-    const bool whole = slope.cols() > D;
-    if (whole) {
-      traces_.ask(rows, x_, levels_, x0_, trace_);
+    const Index D = now.cols() - 1;
+    at_.set(tau, now.leftCols(D));
+    if (slope.cols() == D) {
+      traces_.ask(rows, at_.x(), at_.levels(), at_.x0());
     } else {
-      traces_.ask(rows, x_, levels_, x0_);
+      traces_.ask(rows, at_.x(), at_.levels(), at_.x0(), trace_);
+      for (Index i = 0; i < now.rows(); ++i) {
+        const FlowPoint& p = at_.point(i);
+        slope(i, D) = static_cast<double>(D) * p.y + p.x0 * p.scale * trace_[static_cast<std::size_t>(i)];
+      }
     }
-    for (Index i = 0; i < n; ++i) {
-      const FlowPoint& p = points_[static_cast<std::size_t>(i)];
-      slope.row(i).head(D) = p.y * now.row(i).head(D) + p.x0 * x0_.row(i);
-      if (whole) slope(i, D) = static_cast<double>(D) * p.y + p.x0 * p.scale * trace_[static_cast<std::size_t>(i)];
-    }
+    at_.slopes(now.leftCols(D), slope.leftCols(D));
   }
 
  private:
-  const Flow& flow_;
+  FlowRows at_;
   const Traces& traces_;
-  std::vector<FlowPoint> points_;
-  std::vector<Level> levels_;
   std::vector<double> trace_;
-  Matrix<double> x_, x0_;
 };
 
 }  // namespace

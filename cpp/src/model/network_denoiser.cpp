@@ -5,6 +5,7 @@
 
 #include "network_rows.hpp"
 #include "scorefield/base/check.hpp"
+#include "scorefield/base/parallel.hpp"
 #include "scorefield/process/precondition.hpp"
 
 namespace scorefield {
@@ -137,12 +138,15 @@ NetworkDenoiser::Map NetworkDenoiser::score_map(const Level& t) const {
   return {c_in(*schedule_, t), c_noise(*schedule_, t.t), 0, output_scale(prediction_, t, *schedule_)};
 }
 
-/// On the calling thread, before any parallel region: a schedule may be written in Python.
+/// Before the network's own parallel region, which a schedule that is written in Python must not be asked in.
 std::vector<NetworkDenoiser::Map> NetworkDenoiser::maps(Levels t,
                                                         Map (NetworkDenoiser::*map)(const Level&) const) const {
-  std::vector<Map> all;
-  all.reserve(t.size());
-  std::ranges::transform(t, std::back_inserter(all), [&](const Level& level) { return (this->*map)(level); });
+  constexpr Index block = 64;
+  const auto count = static_cast<Index>(t.size());
+  std::vector<Map> all(t.size());
+  parallel_blocks(count, schedule_->serial() ? count : block, [&](Index begin, Index end) {
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) all[i] = (this->*map)(t[i]);
+  });
   return all;
 }
 

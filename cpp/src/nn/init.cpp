@@ -27,15 +27,13 @@ void fill(const Init& init, Index begin, Index end, const Matrix<double>& u, con
 void initialise(const Plan& plan, std::uint64_t seed, std::span<float> theta) {
   require(static_cast<Index>(theta.size()) == plan.parameter_count, "theta must hold ", plan.parameter_count,
           " numbers, got ", theta.size());
-  parallel_for((plan.parameter_count + block - 1) / block, [&](Index b, Index) {
-    const Noise noise = Noise(seed, Stream::init).at_sample(b);
+  parallel_blocks(plan.parameter_count, block, [&](Index first, Index end) {
+    const Noise noise = Noise(seed, Stream::init).at_sample(first / block);
     Matrix<double> u(1, block), z(1, block);
     noise.uniform(u, 0);
     noise.normal(z, 1);
     for (const Parameter& p : plan.parameters) {
-      const Index begin = std::max(p.slice.begin, b * block),
-                  end = std::min(p.slice.begin + p.slice.size, (b + 1) * block);
-      fill(p.init, begin, end, u, z, theta);
+      fill(p.init, std::max(p.slice.begin, first), std::min(p.slice.begin + p.slice.size, end), u, z, theta);
     }
   });
 }

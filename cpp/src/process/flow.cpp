@@ -6,6 +6,7 @@
 
 #include "scorefield/base/check.hpp"
 #include "scorefield/base/error.hpp"
+#include "scorefield/base/parallel.hpp"
 
 namespace scorefield {
 
@@ -31,6 +32,27 @@ std::unique_ptr<const Flow> make_flow(FlowForm form, const Schedule& schedule) {
   require(!schedule.single(), "a schedule of one noise level has no probability-flow ODE; use one that ends in noise");
   if (form == FlowForm::time) return std::make_unique<TimeFlow>(schedule);
   return std::make_unique<AngleFlow>(schedule);
+}
+
+void FlowRows::set(std::span<const double> tau, In<double> y) {
+  constexpr Index block = 64;  // rows: some 10 us of logarithms
+  const Index m = y.rows();
+  points_.resize(static_cast<std::size_t>(m));
+  levels_.resize(static_cast<std::size_t>(m));
+  x_.resize(m, y.cols());
+  x0_.resize(m, y.cols());
+  parallel_blocks(m, flow_.serial() ? m : block, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      points_[k] = flow_.at(tau[k]);
+      levels_[k] = points_[k].level;
+      x_.row(i) = points_[k].scale * y.row(i);
+    }
+  });
+}
+
+void FlowRows::slopes(In<double> y, Out<double> dy) const {
+  for (Index i = 0; i < y.rows(); ++i) dy.row(i) = point(i).y * y.row(i) + point(i).x0 * x0_.row(i);
 }
 
 void for_askable(const Denoiser& denoiser, Index first, std::span<const Index> rows,
@@ -63,25 +85,12 @@ OdeWork follow_flow(const Flow& flow, const Denoiser& denoiser, Levels from, con
     starts.push_back(flow.tau(level(from, i)));
     y.row(i) = x.row(i) / flow.scale(level(from, i));
   }
-  std::vector<FlowPoint> points;
-  std::vector<Level> levels;
-  Matrix<double> state, x0;
+  FlowRows at(flow);
   const OdeField field = [&](std::span<const Index> rows, std::span<const double> tau, In<double> now,
                              Out<double> slope) {
-    points.clear();
-    levels.clear();
-    state.resize(now.rows(), now.cols());
-    x0.resize(now.rows(), now.cols());
-    for (Index i = 0; i < now.rows(); ++i) {
-      points.push_back(flow.at(tau[static_cast<std::size_t>(i)]));
-      levels.push_back(points.back().level);
-      state.row(i) = points.back().scale * now.row(i);
-    }
-    denoise_rows(denoiser, first, rows, state, levels, x0);
-    for (Index i = 0; i < now.rows(); ++i) {
-      const FlowPoint& p = points[static_cast<std::size_t>(i)];
-      slope.row(i) = p.y * now.row(i) + p.x0 * x0.row(i);
-    }
+    at.set(tau, now);
+    denoise_rows(denoiser, first, rows, at.x(), at.levels(), at.x0());
+    at.slopes(now, slope);
   };
   OdeWork work;
   try {

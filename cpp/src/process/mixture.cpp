@@ -136,10 +136,9 @@ void for_rows(const Mixture& mixture, Index rows, Levels t, const F& f) {
       std::max<Index>(16, 32768 / (mixture.components() * mixture.dimension()));  // enough to pay a thread
   if (t.size() == 1) {
     const MixtureAtLevel at(mixture, t[0]);
-    parallel_for((rows + block - 1) / block, [&](Index b, Index) {
-      for (Index i = b * block; i < std::min(rows, (b + 1) * block); ++i) f(i, at);
+    return parallel_blocks(rows, block, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) f(i, at);
     });
-    return;
   }
   parallel_for(rows, [&](Index i, Index) { f(i, MixtureAtLevel(mixture, level(t, i))); });
 }

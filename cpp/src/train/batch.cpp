@@ -68,12 +68,11 @@ void fill(Batch& batch, const TrainingData& data, const Objective& objective, co
           const Noise& condition_noise) {
   const Conditions conditions = heard(data, objective);
   const Index block = rows_per_block(data.x.cols());
-  parallel_for((batch.size() + block - 1) / block, [&](Index b, Index) {
-    const Index first = b * block, count = std::min(block, batch.size() - first);
+  parallel_blocks(batch.size(), block, [&](Index first, Index end) {
     Matrix<double> x0(1, data.x.cols()), eps(1, data.x.cols());
-    Matrix<double> drawn(data.noise.size() > 0 ? 0 : count, data.x.cols());
+    Matrix<double> drawn(data.noise.size() > 0 ? 0 : end - first, data.x.cols());
     noise.at_sample(noise.first() + first).normal(drawn);
-    for (Index r = first; r < first + count; ++r) {
+    for (Index r = first; r < end; ++r) {
       const auto i = static_cast<std::size_t>(r);
       const Index source = batch.rows[i];
       x0 = data.x.row(source).cast<double>();

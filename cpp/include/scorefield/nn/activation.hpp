@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "scorefield/base/dual.hpp"
+#include "scorefield/nn/pieces.hpp"
 #include "scorefield/nn/plan.hpp"
 
 namespace scorefield::nn {
@@ -38,11 +39,11 @@ struct Mish {
   }
 };
 
-/// One row: y := act(u), slope := act'(u). y may be u.
+/// y := act(u), slope := act'(u).
 ///   silu  u s, s = 1 / (1 + exp(-u)), slope s + u s (1 - s)   (Elfwing, Uchibe & Doya 2018)
 ///   gelu  u Phi(u)                                            (Hendrycks & Gimpel 2016, the exact form)
-template <class S, class U, class Y, class D>
-void activate_row(Activation kind, const U& u, Y y, D slope) {
+template <class S>
+void activate_piece(Activation kind, const Piece<S>& u, Piece<S>& y, Piece<S>& slope) {
   switch (kind) {
     case Activation::identity:
       slope.setOnes();
@@ -72,16 +73,16 @@ void activate_row(Activation kind, const U& u, Y y, D slope) {
   }
 }
 
-/// One row: y := act(u), slope := act'(u), curvature := act''(u), for derivatives of derivatives. y may be u.
+/// y := act(u), slope := act'(u), curvature := act''(u), for derivatives of derivatives.
 ///   silu  s (1 - s) (2 + u (1 - 2 s))      gelu  phi(u) (2 - u^2)      tanh  -2 y (1 - y^2)      relu  0 (almost
 ///   everywhere)
-template <class S, class U, class Y, class D>
-void activate_row(Activation kind, const U& u, Y y, D slope, D curvature) {
+template <class S>
+void activate_piece(Activation kind, const Piece<S>& u, Piece<S>& y, Piece<S>& slope, Piece<S>& curvature) {
   switch (kind) {
     case Activation::identity:
     case Activation::relu:
       curvature.setZero();
-      activate_row<S>(kind, u, y, slope);
+      activate_piece<S>(kind, u, y, slope);
       return;
     case Activation::silu:
       slope = S(1) / (S(1) + (-u).exp());
@@ -91,22 +92,22 @@ void activate_row(Activation kind, const U& u, Y y, D slope, D curvature) {
       return;
     case Activation::gelu:
       curvature = S(0.3989422804014327) * (S(-0.5) * u.square()).exp() * (S(2) - u.square());
-      activate_row<S>(kind, u, y, slope);
+      activate_piece<S>(kind, u, y, slope);
       return;
     case Activation::tanh:
-      activate_row<S>(kind, u, y, slope);
+      activate_piece<S>(kind, u, y, slope);
       curvature = S(-2) * y * slope;
       return;
     case Activation::mish:
       curvature = u.unaryExpr([](const S& v) { return Mish<S>(v).curvature; });
-      activate_row<S>(kind, u, y, slope);
+      activate_piece<S>(kind, u, y, slope);
       return;
   }
 }
 
-/// y := act(u) for one row.
-template <class S, class U, class Y>
-void activate_row(Activation kind, const U& u, Y y) {
+/// y := act(u).
+template <class S>
+void activate_piece(Activation kind, const Piece<S>& u, Piece<S>& y) {
   switch (kind) {
     case Activation::identity: y = u; return;
     case Activation::silu: y = u / (S(1) + (-u).exp()); return;
@@ -115,6 +116,12 @@ void activate_row(Activation kind, const U& u, Y y) {
     case Activation::relu: y = u.unaryExpr([](const S& v) { return v < S(0) ? S(0) : v; }); return;
     case Activation::mish: y = u.unaryExpr([](const S& v) { return Mish<S>(v).value; }); return;
   }
+}
+
+/// One row: y := act(u), and slope := act'(u), curvature := act''(u) if they are given. Any of them may be u.
+template <class S, class U, class... Out>
+void activate_row(Activation kind, const U& u, Out... out) {
+  in_pieces<S>(u, [kind](const auto& in, auto&... piece) { activate_piece<S>(kind, in, piece...); }, out...);
 }
 
 /// y := act(u);   u, y: (P, C), y may be u.

@@ -1,17 +1,24 @@
 #pragma once
 #include <cmath>
 
+#include "scorefield/nn/pieces.hpp"
 #include "scorefield/nn/product.hpp"
 
 namespace scorefield::nn {
+
+/// row := exp(row - top)
+template <class S, class Row>
+void exp_below(const S& top, Row row) {
+  in_pieces<S>(row, [top](const auto& in, auto& out) { out = (in - top).exp(); }, row);
+}
 
 /// row := exp(row - max) / sum of the same: subtracting the largest logit changes nothing but overflow. NaN makes all
 /// NaN.
 template <class S, class Row>
 void softmax_row(Row row) {
   const S top = row.maxCoeff();
-  row = (row - top).exp();
-  row /= row.sum();
+  exp_below<S>(top, row);
+  row /= sum_in_lanes<S>(row);
 }
 
 /// The same over the columns j with ids[j] >= 0; the others become 0, and so does everything where none is left.
@@ -24,11 +31,11 @@ void masked_softmax_row(In<S> ids, Row row) {
     if (padding(j) || (any && !(row[j] > top))) continue;
     top = row[j], any = true;
   }
-  row = (row - top).exp();
+  exp_below<S>(top, row);
   for (Index j = 0; j < row.size(); ++j) {
     if (padding(j)) row[j] = S(0);
   }
-  if (any) row /= row.sum();
+  if (any) row /= sum_in_lanes<S>(row);
 }
 
 /// Rows of s := softmax(scale s), over the columns that ids allow: (J, 1), or empty (Bridle 1990).
@@ -65,7 +72,7 @@ void attention_backward(In<S> q, In<S> k, In<S> v, In<S> weights, In<S> dy, Out<
   for (Index i = 0; i < ds.rows(); ++i) {
     auto row = ds.row(i).array();
     const auto w = weights.row(i).array();
-    const S mean = (row * w).sum();
+    const S mean = sum_in_lanes<S>(row * w);
     row = w * (row - mean) * scale;
   }
   product<S>(ds, Transpose::no, k, Transpose::no, dq, Write::add);

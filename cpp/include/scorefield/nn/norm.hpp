@@ -3,6 +3,7 @@
 
 #include "scorefield/base/dual.hpp"
 #include "scorefield/base/matrix.hpp"
+#include "scorefield/nn/pieces.hpp"
 
 namespace scorefield::nn {
 
@@ -16,13 +17,13 @@ void group_moments(In<S> x, Index groups, double eps, Out<S> mean, Out<S> rstd) 
   mean.setZero();
   for (Index p = 0; p < x.rows(); ++p) mean.row(0) += x.row(p);
   for (Index g = 0; g < groups; ++g) {
-    const S m = mean.row(0).segment(g * c, c).sum() / n;
+    const S m = sum_in_lanes<S>(mean.row(0).segment(g * c, c).array()) / n;
     mean.row(0).segment(g * c, c).setConstant(m);
   }
   rstd.setZero();
   for (Index p = 0; p < x.rows(); ++p) rstd.row(0).array() += (x.row(p) - mean.row(0)).array().square();
   for (Index g = 0; g < groups; ++g) {
-    const S r = S(1) / sqrt(rstd.row(0).segment(g * c, c).sum() / n + S(eps));
+    const S r = S(1) / sqrt(sum_in_lanes<S>(rstd.row(0).segment(g * c, c).array()) / n + S(eps));
     rstd.row(0).segment(g * c, c).setConstant(r);
   }
 }
@@ -56,7 +57,7 @@ void group_norm_backward(In<S> x, Index groups, In<S> mean, In<S> rstd, In<S> ga
   for (Index g = 0; g < groups; ++g) {
     for (Index k = 0; k < 2; ++k) {
       auto s = sums.row(k).segment(g * c, c);
-      const S m = (s.array() * gamma.row(0).segment(g * c, c).array()).sum() / n;
+      const S m = sum_in_lanes<S>(s.array() * gamma.row(0).segment(g * c, c).array()) / n;
       s.setConstant(m);
     }
   }

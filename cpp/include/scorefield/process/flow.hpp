@@ -23,6 +23,7 @@ class Flow {
   virtual double tau(const Level& t) const = 0;
   virtual double scale(const Level& t) const = 0;
   virtual FlowPoint at(double tau) const = 0;
+  virtual bool serial() const = 0;  ///< as the schedule's: never ask from within a parallel region
 };
 
 /// Black box: tau = t and x itself, theory (24).
@@ -34,6 +35,7 @@ class TimeFlow final : public Flow {
   double tau(const Level& t) const override { return t.t; }
   double scale(const Level&) const override { return 1; }
   FlowPoint at(double tau) const override;
+  bool serial() const override { return schedule_.serial(); }
 
  private:
   const Schedule& schedule_;
@@ -51,6 +53,7 @@ class AngleFlow final : public Flow {
   double tau(const Level& t) const override;
   double scale(const Level& t) const override;
   FlowPoint at(double tau) const override;
+  bool serial() const override { return schedule_.serial(); }
 
  private:
   const Schedule& schedule_;
@@ -60,6 +63,26 @@ class AngleFlow final : public Flow {
 
 enum class FlowForm { angle, time };
 std::unique_ptr<const Flow> make_flow(FlowForm form, const Schedule& schedule);
+
+/// Rows of a batch on their way, each at its own time.
+class FlowRows {
+ public:
+  explicit FlowRows(const Flow& flow) : flow_(flow) {}
+  /// tau: (m), y: (m, D).
+  void set(std::span<const double> tau, In<double> y);
+  const FlowPoint& point(Index i) const { return points_[static_cast<std::size_t>(i)]; }
+  Levels levels() const { return levels_; }
+  const Matrix<double>& x() const { return x_; }  ///< (m, D) scale y
+  Matrix<double>& x0() { return x0_; }            ///< (m, D) for x0_hat(x, level), which the caller asks for
+  /// dy := y y + x0 x0_hat, (m, D).
+  void slopes(In<double> y, Out<double> dy) const;
+
+ private:
+  const Flow& flow_;
+  std::vector<FlowPoint> points_;
+  std::vector<Level> levels_;
+  Matrix<double> x_, x0_;
+};
 
 /// x0 := x0_hat of rows `rows` of a batch whose row 0 is sample `first`: asked together where samples are alike, else
 /// in runs of neighbours.  x, x0: (rows, D), t: one for each.

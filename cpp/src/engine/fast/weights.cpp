@@ -33,6 +33,7 @@ class Loader {
     const InputBlock& in = f.in[count(b)];
     const Index taps = f.method == Method::winograd ? 9 : f.taps, outputs = std::min(lanes, f.y.channels - kb * lanes);
     const float* g = theta_ + f.op.weight.begin + (kb * lanes * f.channels + in.channel) * taps;
+    if (taps == 1) return pointwise(f, c, b, kb, g);
     by_lane_.resize(count(lanes * taps * lanes));
     by_output_.resize(by_lane_.size());
     std::fill(by_lane_.begin() + in.valid * taps * lanes, by_lane_.end(), 0.f);
@@ -52,6 +53,16 @@ class Loader {
         std::copy_n(by_output_.data() + (i * taps + t) * lanes, lanes, T + i * lanes);
       }
     }
+  }
+
+  /// One tap: the blocks lie as the products read them.
+  void pointwise(const ConvLayout& f, const FastWeights::Conv& c, Index b, Index kb, const float* g) {
+    const InputBlock& in = f.in[count(b)];
+    float* U = c.U + (kb * f.operand_blocks() + b) * lanes * lanes;
+    float* T = c.U_transposed + (b * f.out_blocks + kb) * lanes * lanes;
+    std::fill(U + in.valid * lanes, U + lanes * lanes, 0.f);
+    k_.pack(g, count(f.channels), narrow(std::min(lanes, f.y.channels - kb * lanes)), narrow(in.valid), U);
+    k_.transpose_pairs(U, 1, T);
   }
 
   const float* theta_;
