@@ -130,6 +130,35 @@ TEST(Gemm, GradientIsOneChainOfFmaInOrderOfRows) {
   }
 }
 
+// Blocks with 2, 16 and 7 channels: leaving out the quarters that are 0 changes no bit, and what was there stays or is
+// 0.
+TEST(Gemm, QuartersWithoutChannelsAreLeftOut) {
+  constexpr int rows = 13, in = 3, out = 7;
+  const unsigned char quarters[in] = {1, 4, 2};
+  Operand V(2, in, rows, 1);
+  for (std::size_t i = 0; i < V.data.size(); ++i) {
+    const std::size_t channels[in] = {2, 16, 7};
+    if (i % 16 >= channels[i / (rows * 16) % in]) V.data[i] = 0;
+  }
+  Blocks partly = V.view();
+  partly.quarters = quarters;
+  const Operand M(2, out, rows, 2);
+  const Floats U = random(2 * in * out * 256, 3), before = random(2 * in * out * 256, 4);
+  for (const Table* t : tables()) {
+    for (const bool add : {false, true}) {
+      Floats all = M.data, some = M.data, dU_all = before, dU_some = before;
+      t->gemm(2, rows, V.view(), U.data(), in * out * 256, nullptr, add, all.data(), rows * 16, out * rows * 16, out);
+      t->gemm(2, rows, partly, U.data(), in * out * 256, nullptr, add, some.data(), rows * 16, out * rows * 16, out);
+      EXPECT_EQ(some, all) << t->name;
+      t->gemm_gradient(2, rows, V.view(), M.data.data(), rows * 16, out * rows * 16, out, add, dU_all.data(),
+                       in * out * 256);
+      t->gemm_gradient(2, rows, partly, M.data.data(), rows * 16, out * rows * 16, out, add, dU_some.data(),
+                       in * out * 256);
+      EXPECT_EQ(dU_some, dU_all) << t->name;
+    }
+  }
+}
+
 /// A Winograd problem of one block of channels in and out; only lane `in` of the input reaches lane `out` here, which
 /// suffices: the transforms work lane by lane and the product is tested above.
 struct Image {

@@ -24,11 +24,13 @@ struct Tiles {
 struct Window {
   int height, width, kernel, across, step, step_across;
 };
-/// A GEMM operand: row p of block b at point x is the 16 numbers at block[b] + x xs + 16 p.
+/// A GEMM operand: row p of block b at point x is the 16 numbers at block[b] + x xs + 16 p. Beyond the
+/// first 4 quarters[b] of them all are 0 and may be left out; null: of no block that is known.
 struct Blocks {
   const float* const* block;
   std::size_t xs;
   int count;
+  const unsigned char* quarters = nullptr;
 };
 
 /// The Philox counter of a row: `element` counts in fours; the row's other coordinates are constant.

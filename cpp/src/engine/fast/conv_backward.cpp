@@ -182,7 +182,7 @@ class ConvBackward {
   void multiply_back(const Extent& e, const OutputGradient& d, Index first, Index operand_blocks, bool add, float* dV,
                      Index dV_block, Index dV_xs) {
     for (Index kb = 0; kb < f_.out_blocks; ++kb) tape_.pointers[count(kb)] = d.M + kb * d.block;
-    const kernels::Blocks dM{tape_.pointers.data(), count(d.xs), narrow(f_.out_blocks)};
+    const kernels::Blocks dM{tape_.pointers.data(), count(d.xs), narrow(f_.out_blocks), f_.out_quarters.data()};
     k_.gemm(narrow(f_.points), narrow(e.rows), dM, w_.U_transposed + first * f_.out_blocks * lanes * lanes,
             count(f_.filter_xs()), nullptr, add, dV, count(dV_block), count(dV_xs), narrow(operand_blocks));
   }

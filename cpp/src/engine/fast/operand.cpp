@@ -114,14 +114,14 @@ kernels::Blocks source_operand(const Pass& pass, const ConvLayout& f, Index n) {
     const InputBlock& in = f.in[count(b)];
     pass.tape.pointers[count(b)] = pass.tape.value(in.tensor, n) + in.block * pass.tape.value_block(in.tensor);
   }
-  return {pass.tape.pointers.data(), 0, narrow(f.in_blocks())};
+  return {pass.tape.pointers.data(), 0, narrow(f.in_blocks()), f.operand_quarters.data()};
 }
 
 /// act(x) for rows n .. n + samples - 1, made by the first operation that reads it so, and kept.
 kernels::Blocks kept_operand(const Pass& pass, const ConvLayout& f, Index n) {
   const Place& kept = pass.tape.layout.kept[f.index];
   for (Index b = 0; b < f.in_blocks(); ++b) pass.tape.pointers[count(b)] = pass.tape.at(kept, n) + b * kept.block;
-  return {pass.tape.pointers.data(), 0, narrow(f.in_blocks())};
+  return {pass.tape.pointers.data(), 0, narrow(f.in_blocks()), f.operand_quarters.data()};
 }
 
 void layer_norm_operand(const Pass& pass, const ConvLayout& f, Index n, float* V, Index V_block) {
@@ -167,7 +167,8 @@ kernels::Blocks operand(const Pass& pass, const ConvLayout& f, Index n, Index sa
   for (Index i = 0; i < samples; ++i) make_sample(pass, f, n + i, e, i * f.rows);
   for (Index b = 0; b < f.operand_blocks(); ++b)
     pass.tape.pointers[count(b)] = pass.tape.scratch(pass.tape.layout.at.V) + b * e.V_block;
-  return {pass.tape.pointers.data(), count(f.points > 1 ? e.V_xs : 0), narrow(f.operand_blocks())};
+  return {pass.tape.pointers.data(), count(f.points > 1 ? e.V_xs : 0), narrow(f.operand_blocks()),
+          f.operand_quarters.data()};
 }
 
 }  // namespace scorefield::fast

@@ -67,6 +67,8 @@ void set_plane(ConvLayout& f) {
   }
 }
 
+unsigned char quarters(Index channels) { return static_cast<unsigned char>(std::min<Index>(4, (channels + 3) / 4)); }
+
 /// What an Embedding or a Sinusoid has learnt; empty for other operations.
 nn::Slice parameter(const nn::Op& op) {
   if (const auto* e = std::get_if<nn::Embedding>(&op)) return e->table;
@@ -114,6 +116,7 @@ void Program::add_conv(std::size_t op, const nn::Conv& c) {
   f.in = input_blocks(plan, c);
   f.channels = f.in.back().channel + f.in.back().valid;
   f.out_blocks = blocks(f.y.channels);
+  for (Index kb = 0; kb < f.out_blocks; ++kb) f.out_quarters.push_back(quarters(f.y.channels - kb * lanes));
   f.mid = f.x;
   if (c.resample != nn::Resample::none) f.mid.height = f.y.height, f.mid.width = f.y.width;
   f.vectors = f.x.positions() == 1 && f.y.positions() == 1;
@@ -121,6 +124,8 @@ void Program::add_conv(std::size_t op, const nn::Conv& c) {
   f.operand = operand(f);
   f.rows = f.y.positions();
   set_plane(f);
+  for (const InputBlock& in : f.in)
+    f.operand_quarters.insert(f.operand_quarters.end(), count(f.taps), quarters(in.valid));
   f.spans = spans(f.in, f.group_norm() ? f.channels / c.norm.groups : 1);
   if (f.group_norm()) {
     const Index per = f.channels / c.norm.groups;

@@ -48,6 +48,7 @@ struct ConvLayout {
   Shape x, mid, y;    // mid: the resampled operand
   Index channels, out_blocks;
   std::vector<InputBlock> in;
+  std::vector<unsigned char> operand_quarters, out_quarters;  // of 16 lanes of each block: those that have channels
   std::vector<Span> spans;
   std::vector<Index> group;  // of each input lane, if there is a group norm; -1 beyond the channels
   double group_inverse = 0;  // 1 / numbers in a group

@@ -23,6 +23,7 @@ struct Product {
   const float* const* V;
   std::size_t offset;  // of this point and row in every block of V
   int in_blocks;
+  const unsigned char* quarters;  // of each block; null: 4
   const float* U;
   std::size_t U_block;
   std::ptrdiff_t ahead;  // from these filters to those that come next
@@ -46,18 +47,22 @@ void multiply(const Product& q) {
   const float* u = q.U;
   for (int b = 0; b < q.in_blocks; ++b) {
     const float* v = q.V[b] + q.offset;
+    const int quarters = q.quarters != nullptr ? q.quarters[b] : 4;
+    for (int i = 0; i < quarters; ++i, v += 4) {
 #pragma GCC unroll 4
-    for (int c = 0; c < 16; ++c, u += 16) {
-      f32x16 right[width];
-      unroll<width>([&](auto k) {
-        right[k] = load(u + k * q.U_block);
-        if (width > 1) fetch(u + k * q.U_block + q.ahead);
-      });
-      unroll<rows>([&](auto p) {
-        const f32x16 left = all(v[16 * p + c]);
-        unroll<width>([&](auto k) { sum[p][k] = fma(left, right[k], sum[p][k]); });
-      });
+      for (int c = 0; c < 4; ++c, u += 16) {
+        f32x16 right[width];
+        unroll<width>([&](auto k) {
+          right[k] = load(u + k * q.U_block);
+          if (width > 1) fetch(u + k * q.U_block + q.ahead);
+        });
+        unroll<rows>([&](auto p) {
+          const f32x16 left = all(v[16 * p + c]);
+          unroll<width>([&](auto k) { sum[p][k] = fma(left, right[k], sum[p][k]); });
+        });
+      }
     }
+    u += 64 * (4 - quarters);
   }
   unroll<rows>([&](auto p) { unroll<width>([&](auto k) { store(q.M + k * q.M_block + 16 * p, sum[p][k]); }); });
 }
@@ -105,7 +110,7 @@ struct Gradient {
   const float* V;  // one block
   const float* M;
   std::size_t M_block;
-  int rows;
+  int rows, lane_count;  // lanes beyond: V is 0
   float* dU;
   std::size_t dU_block;
   std::ptrdiff_t ahead;  // from this piece of dU to the one that comes next
@@ -133,23 +138,27 @@ void accumulate(const Gradient& q) {
   unroll<lane_count>([&](auto c) { unroll<width>([&](auto k) { store(q.dU + k * q.dU_block + 16 * c, sum[c][k]); }); });
 }
 
+/// The same for lanes where V may be 0.
+template <int lane_count, int width>
+void accumulate_lanes(int first, Gradient q) {
+  q.V += first, q.dU += 16 * first;
+  if (first < q.lane_count) return accumulate<lane_count, width>(q);
+  if (q.add) return;
+  unroll<width>([&](auto k) {
+    for (int c = 0; c < lane_count; ++c) store(q.dU + k * q.dU_block + 16 * c, zero());
+  });
+}
+
 /// Sixteen lanes in tiles: 6 + 6 + 4 or 8 + 8.
 template <int width>
-void accumulate_block(Gradient q) {
+void accumulate_block(const Gradient& q) {
   unroll<width>([&](auto k) {
     for (int c = 0; c < 16; ++c) fetch_to_write(q.dU + k * q.dU_block + q.ahead + 16 * c);
   });
   constexpr int tile = width == 2 ? 8 : 6;
-  unroll<16 / tile>([&](auto i) {
-    Gradient part = q;
-    part.V += tile * i, part.dU += 16 * tile * i;
-    accumulate<tile, width>(part);
-  });
-  if constexpr (16 % tile > 0) {
-    constexpr int done = 16 / tile * tile;
-    q.V += done, q.dU += 16 * done;
-    accumulate<16 - done, width>(q);
-  }
+  unroll<16 / tile>([&](auto i) { accumulate_lanes<tile, width>(tile * i, q); });
+  constexpr int done = 16 / tile * tile;
+  if constexpr (done < 16) accumulate_lanes<16 - done, width>(done, q);
 }
 
 }  // namespace
@@ -159,7 +168,7 @@ void gemm(int points, int rows, Blocks V, const float* U, std::size_t U_xs, cons
   const std::size_t U_block = static_cast<std::size_t>(V.count) * 256;
   for (int x = 0; x < points; ++x) {
     const std::size_t at = static_cast<std::size_t>(x);
-    Product q{V.block, at * V.xs, V.count, U + at * U_xs, U_block, 0, start, M + at * M_xs, M_block, add};
+    Product q{V.block, at * V.xs, V.count, V.quarters, U + at * U_xs, U_block, 0, start, M + at * M_xs, M_block, add};
     int k = 0;
     if constexpr (widest == 4) {
       k = multiply_panels<4>(rows, k, out_blocks, U_xs, q);
@@ -182,6 +191,7 @@ void gemm_gradient(int points, int rows, Blocks V, const float* M, std::size_t M
                    M + at * M_xs + 16 * first,
                    M_block,
                    count,
+                   V.quarters != nullptr ? 4 * V.quarters[b] : 16,
                    dU + at * dU_xs + static_cast<std::size_t>(b) * 256,
                    dU_block,
                    ahead,
