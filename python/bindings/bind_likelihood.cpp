@@ -10,11 +10,7 @@ namespace {
 
 using Doubles = Array<double>;
 
-Doubles column(const Eigen::VectorXd& v) {
-  Doubles out = fresh<double>({v.size()});
-  std::copy(v.begin(), v.end(), out.mutable_data());
-  return out;
-}
+Doubles column(const Eigen::VectorXd& v) { return copied(std::span(v.data(), static_cast<std::size_t>(v.size()))); }
 
 Doubles copy(In<double> x) {
   Doubles out = fresh<double>({x.rows(), x.cols()});

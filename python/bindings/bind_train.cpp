@@ -25,11 +25,6 @@ std::shared_ptr<py::function> shared(py::function f) {
           }};
 }
 
-Array<double> array(std::span<const double> values) {
-  Array<double> a = fresh<double>({static_cast<py::ssize_t>(values.size())});
-  std::ranges::copy(values, a.mutable_data());
-  return a;
-}
 Array<float> array(In<float> values) {
   Array<float> a = fresh<float>({values.rows(), values.cols()});
   writable(a) = values;
@@ -39,7 +34,7 @@ Array<float> array(In<float> values) {
 WeightFunction weight_function(py::function f) {
   return [f = shared(std::move(f))](std::span<const double> t) {
     const py::gil_scoped_acquire gil;
-    const auto weight = py::cast<Array<double>>((*f)(array(t)));
+    const auto weight = py::cast<Array<double>>((*f)(copied(t)));
     return std::vector<double>(weight.data(), weight.data() + weight.size());
   };
 }
@@ -49,7 +44,7 @@ LossFunction loss_function(py::function f) {
                                     Out<float> dy) {
     const py::gil_scoped_acquire gil;
     const auto [values, derivative] =
-        py::cast<std::pair<Array<double>, Array<float>>>((*f)(array(y), array(target), array(t)));
+        py::cast<std::pair<Array<double>, Array<float>>>((*f)(array(y), array(target), copied(t)));
     require(values.size() == y.rows() && derivative.size() == y.size(),
             "a loss must return (value (n,), dvalue/dy like y)");
     std::copy_n(values.data(), values.size(), value.data());
@@ -106,7 +101,9 @@ class PyTrainer {
     return report();
   }
 
-  py::tuple report() const { return py::make_tuple(array(report_.loss), array(report_.grad_norm)); }
+  py::tuple report() const {
+    return py::make_tuple(copied(std::span(report_.loss)), copied(std::span(report_.grad_norm)));
+  }
 
   py::tuple evaluate(const Array<float>& x, const Labels& labels, const Floats& condition, const Floats& text_ids,
                      Index bins, std::uint64_t seed, bool average) {
@@ -117,13 +114,13 @@ class PyTrainer {
       const py::gil_scoped_release nogil;
       held = trainer_.evaluate(data, bins, seed, average, Interrupt(signal_poll()));
     }
-    return py::make_tuple(held.loss, array(held.bands));
+    return py::make_tuple(held.loss, copied(std::span(held.bands)));
   }
 
   std::uint64_t step() const { return trainer_.step(); }
   Index shards() const { return trainer_.shards(); }
-  Array<float> theta() const { return copy(trainer_.theta()); }
-  Array<float> average() const { return copy(trainer_.average()); }
+  Array<float> theta() const { return copied(trainer_.theta()); }
+  Array<float> average() const { return copied(trainer_.average()); }
   py::dict state() { return to_dict(trainer_.state()); }
   void restore(std::uint64_t step, const Array<float>& theta, const py::dict& state) {
     const Busy busy(*this);
@@ -157,12 +154,6 @@ class PyTrainer {
    private:
     PyTrainer& owner_;
   };
-
-  static Array<float> copy(std::span<const float> values) {
-    Array<float> a = fresh<float>({static_cast<py::ssize_t>(values.size())});
-    std::ranges::copy(values, a.mutable_data());
-    return a;
-  }
 
   Trainer trainer_;
   Trainer::Report report_;

@@ -4,12 +4,16 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <span>
+#include <type_traits>
 
 #include "scorefield/base/interrupt.hpp"
 #include "scorefield/base/matrix.hpp"
+#include "scorefield/base/parallel.hpp"
 
 /// What every binding file shares. The Python layer hands over checked, C-contiguous arrays of the exact type; here
 /// they become views. Arguments are declared `py::arg(...).noconvert()`, so a slip in the Python layer is a TypeError,
@@ -37,6 +41,16 @@ OutMap<S> writable(Array<S>& a) {
 template <class S>
 Array<S> fresh(std::vector<py::ssize_t> shape) {
   return Array<S>(std::move(shape));
+}
+/// The values in a fresh array of one axis; large ones are copied by all threads, each of which faults in its pages.
+template <class S>
+Array<std::remove_const_t<S>> copied(std::span<S> values) {
+  constexpr Index block = 1 << 18;
+  auto out = fresh<std::remove_const_t<S>>({static_cast<py::ssize_t>(values.size())});
+  auto* const to = out.mutable_data();
+  parallel_blocks(static_cast<Index>(values.size()), block,
+                  [&](Index begin, Index end) { std::copy(values.begin() + begin, values.begin() + end, to + begin); });
+  return out;
 }
 
 /// Asks Python for pending signals, at most every 20 ms; throws what a handler raised. The calling thread holds no lock

@@ -14,14 +14,7 @@ namespace scorefield::bindings {
 inline py::dict to_dict(const std::vector<NamedState>& state) {
   py::dict all;
   for (const NamedState& s : state) {
-    std::visit(
-        [&](auto values) {
-          using S = typename decltype(values)::element_type;
-          Array<S> array = fresh<S>({static_cast<py::ssize_t>(values.size())});
-          std::ranges::copy(values, array.mutable_data());
-          all[s.name.c_str()] = std::move(array);
-        },
-        s.values);
+    std::visit([&](auto values) { all[s.name.c_str()] = copied(values); }, s.values);
   }
   return all;
 }
