@@ -157,6 +157,20 @@ def test_children_of_a_fork_work_after_training():
     assert out == "well"
 
 
+@two
+@linux
+def test_a_child_of_a_fork_has_workers_of_its_own():
+    out = run("""
+        train()
+        child = os.fork()
+        if child == 0:
+            train()
+            os._exit(tasks())
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """)
+    assert int(out) >= 2
+
+
 def test_a_child_forked_while_another_thread_trains_works():
     """The child has none of the parent's workers, and perhaps the parent's pool in the middle of a loop."""
     out = run(

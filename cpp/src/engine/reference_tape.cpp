@@ -110,8 +110,7 @@ Places Places::of(const nn::Plan& plan, bool training) {
     give(nn::writes(plan.ops[i]));
     std::vector<nn::Tensor> read = nn::reads(plan.ops[i]);
     std::ranges::sort(read);
-    const auto [end, unused] = std::ranges::unique(read);
-    read.erase(end, unused);
+    read.erase(std::unique(read.begin(), read.end()), read.end());  // not by ranges: clang 14 knows no subrange
     for (const nn::Tensor t : read) {
       const auto k = static_cast<std::size_t>(t);
       if (!training && last[k] == i) free.push_back(places.place[k]);
