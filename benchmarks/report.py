@@ -44,16 +44,16 @@ class Row:
 
 
 def quantity(value: float, unit: str) -> str:
-    """Three digits in the largest unit that leaves a number of at least 1.
+    """Three digits in the smallest unit that leaves a number below 1000.
 
-    >>> quantity(0.0123, "s"), quantity(3 * 2**20, "B")
-    ('12.3 ms', '3 MB')
+    >>> quantity(0.0123, "s"), quantity(3 * 2**20, "B"), quantity(1010 * 2**20, "B")
+    ('12.3 ms', '3 MB', '0.986 GB')
     """
-    for name, scale in UNITS[unit]:
-        if value >= scale:
+    for name, scale in reversed(UNITS[unit]):
+        if value < 999.5 * scale:
             return f"{value / scale:.3g} {name}"
-    name, scale = UNITS[unit][-1]
-    return f"{value / scale:.2g} {name}"
+    name, scale = UNITS[unit][0]
+    return f"{value / scale:.0f} {name}"
 
 
 def table(rows: Iterable[Row]) -> str:
