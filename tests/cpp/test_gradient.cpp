@@ -105,7 +105,7 @@ TEST(Shards, AreSummedByAFixedTree) {
 /// Rows that only one order of sums gives: magnitudes from 1e-3 to 1e5.
 Matrix<float> uneven_rows(Index count, Index size) {
   Matrix<float> rows(count, size);
-  Noise(count, Stream::probe).normal(rows);
+  Noise(static_cast<std::uint64_t>(count), Stream::probe).normal(rows);
   for (Index i = 0; i < count; ++i) rows.row(i) *= std::pow(10.f, static_cast<float>(i * 5 % 9 - 3));
   return rows;
 }

@@ -91,7 +91,7 @@ class Importance final : public TimeSampler {
   explicit Importance(std::shared_ptr<const Schedule> schedule)
       : schedule_(std::move(schedule)),
         bins_(schedule_->steps() > 0 ? std::min<Index>(schedule_->steps(), 64) : 64),
-        losses_(static_cast<std::size_t>(bins_ * kept)),
+        losses_(static_cast<std::size_t>(bins_) * kept),
         counts_(static_cast<std::size_t>(bins_)) {}
 
   void draw(const Noise& noise, std::span<double> t, std::span<double> weight) const override {
