@@ -8,6 +8,9 @@ import pytest
 
 FOREIGN = ("PYTEST_", "KMP_", "TORCH")  # set by pytest for each phase, by scikit-learn and by torch when imported
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by a shell that started the tests in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def process_state():
     """What a library must not change behind its user's back."""
