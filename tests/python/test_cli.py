@@ -258,10 +258,13 @@ def test_ctrl_c_ends_with_status_130_and_leaves_a_run_that_goes_on(tmp_path):
     command = [sys.executable, "-m", "scorefield", *words, "--checkpoint-every", "1", "--out", str(tmp_path / "run")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("run/step-*.safetensors")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    try:
+        while not list(tmp_path.glob("run/step-*.safetensors")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 130, err
     assert "Traceback" not in err
     step = int(out.split("interrupted at step ")[1].split(";")[0])
@@ -269,6 +272,7 @@ def test_ctrl_c_ends_with_status_130_and_leaves_a_run_that_goes_on(tmp_path):
     assert sf.load(tmp_path / "run").step == step
 
 
+@pytest.mark.measured
 def test_bench_measures_every_kind_of_work(capsys):
     status, out, err = run(capsys, "bench", "--seconds", "0.001")
     assert (status, err) == (0, "")
