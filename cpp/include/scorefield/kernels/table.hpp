@@ -81,8 +81,7 @@ struct Table {
   void (*winograd_input)(const float* plane, std::size_t stride, Tiles t, float* V, std::size_t V_xs);
   /// plane := B dV B^T, summed over tiles
   void (*winograd_input_adjoint)(const float* V, std::size_t V_xs, Tiles t, float* plane, std::size_t stride);
-  /// y := gain (A^T M A + shift + residual); residual may be null. sums [3][16] := a centre c, sums of y - c and (y -
-  /// c)^2.
+  /// y := gain (A^T M A + shift + residual), residual or null. sums [3][16] := a centre c, sums of y - c and (y - c)^2.
   void (*winograd_output)(const float* M, std::size_t M_xs, Tiles t, const float* shift, const float* residual,
                           float gain, float* y, float* sums);
   /// M := A (gain dy) A^T, with the sum of gain dy.
@@ -141,10 +140,9 @@ struct Table {
   void (*random_words)(std::uint64_t key, Counter counter, std::size_t n, std::uint32_t* words);
 };
 
-const Table& table();  ///< the best that this processor runs, or the one that select() chose
-const Table& select(
-    const char* name);                ///< "generic", "avx2", "avx512", "neon"; throws unless it was built and runs here
-const Table* find(const char* name);  ///< null unless it was built and runs here
+const Table& table();                   ///< the best that this processor runs, or the one that select() chose
+const Table& select(const char* name);  ///< "generic", "avx2", ...; throws unless it was built and runs here
+const Table* find(const char* name);    ///< null unless it was built and runs here
 
 /// Names of the tables that were built and run on this processor, best first, ended by a null pointer.
 const char* const* names();
