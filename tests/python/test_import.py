@@ -68,6 +68,7 @@ def test_import_loads_no_heavy_package():
     assert not heavy & set(measure()["modules"])
 
 
+@pytest.mark.measured
 def test_the_package_packs_into_less_than_10_mb(tmp_path):
     """A wheel is a zip file of these files."""
     root = Path(sf.__file__).parent
