@@ -180,6 +180,20 @@ TEST(Activation, KnownValues) {
   EXPECT_EQ(y(0, 1), 0);
 }
 
+// A sample's place in memory follows from how the batch was split, and must not show in the last bit.
+TEST(Activation, DoesNotDependOnWhereARowLies) {
+  constexpr Index n = 7;
+  for (int r = 0; r < 3000; ++r) {
+    alignas(64) float in[4][16] = {}, out[4][16] = {};
+    for (int shift = 0; shift < 4; ++shift) {
+      OutMap<float> u(in[shift] + shift, 1, n), y(out[shift] + shift, 1, n);
+      for (Index i = 0; i < n; ++i) u(0, i) = 0.00041f * static_cast<float>(r * 7 + i) - 4.3f;
+      activate<float>(Activation::silu, u, y);
+      for (Index i = 0; i < n; ++i) ASSERT_EQ(out[shift][shift + i], out[0][i]) << "row " << r << " shift " << shift;
+    }
+  }
+}
+
 // Misra 2019: u tanh(softplus(u)), also where e^u or its square overflows; the curvature is the slope's difference.
 TEST(Activation, MishIsItsDefinition) {
   M u(1, 8), y(1, 8), slope(1, 8), curvature(1, 8), up(1, 8), down(1, 8), ignored(1, 8);
