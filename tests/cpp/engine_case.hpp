@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <random>
 #include <string>
@@ -103,7 +104,7 @@ EngineResult<S> run(const Engine<S>& engine, const EngineCase& c, bool with_dinp
     r.dinputs.push_back(wanted ? inputs.values[i] : Matrix<S>());
   }
   for (auto& d : r.dinputs) maps.emplace_back(d.data(), d.rows(), d.cols());
-  std::vector<S> row(static_cast<std::size_t>(engine.row_size()), S(0));
+  std::vector<S> row(static_cast<std::size_t>(engine.row_size()), std::numeric_limits<S>::quiet_NaN());  // all assigned
   engine.backward(*weights, inputs.in, *tape, c.dy.template cast<S>(), row.data(), maps);
   r.dtheta.resize(theta.size());
   engine.collect(row.data(), r.dtheta.data());

@@ -35,7 +35,7 @@ struct Bench {
   }
   void forward() { engine.forward(*weights, in(), *tape, y); }
   std::vector<S> backward(const Matrix<S>& dy) {
-    std::vector<S> row(theta.size(), S(0)), dtheta(theta.size());
+    std::vector<S> row(theta.size(), S(0.25)), dtheta(theta.size());
     dinputs.clear();
     std::vector<OutMap<S>> maps;
     for (std::size_t i = 0; i < values.size(); ++i) {

@@ -120,7 +120,7 @@ TEST(Shards, AreSummedAsTheyComeToTheBitsOfTheTree) {
       EXPECT_LE(sums.groups(), count);
       EXPECT_GE(sums.groups(), std::min<Index>(count, 4 * team)) << "enough for all threads";
       for (Index g = sums.groups() - 1; g >= 0; --g)
-        sums.run(g, g % team, [&](Index i, float* row) { OutMap<float>(row, 1, size) += rows.row(i); });
+        sums.run(g, g % team, [&](Index i, float* row) { OutMap<float>(row, 1, size) = rows.row(i); });
       Matrix<float> tree = rows;
       sum_shards<float>(tree);
       EXPECT_EQ(OutMap<float>(sums.sum(), 1, size), tree.topRows(1)) << count << " shards, " << team << " threads";

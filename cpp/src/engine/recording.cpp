@@ -37,7 +37,7 @@ template <class S>
 void Recording<S>::backward(In<S> dy, S* dtheta, std::span<OutMap<S>> dinputs, const Interrupt* interrupt) {
   require(dy.rows() == rows(), "dy must have the ", rows(), " rows of the forward pass, got ", dy.rows());
   const Inputs<S> in = inputs(interrupt);
-  Matrix<S> sums = Matrix<S>::Zero(dtheta == nullptr ? 0 : shards_.count, engine_->row_size());
+  Matrix<S> sums(dtheta == nullptr ? 0 : shards_.count, engine_->row_size());
   const auto one_shard = [&](Index i, Index) {
     const Index first = shards_.first(i), count = shards_.first(i + 1) - first;
     std::vector<OutMap<S>> part;

@@ -130,6 +130,7 @@ void ReferenceEngine<S>::backward(const Weights& weights, const Inputs<S>& in, T
   const S* const theta = static_cast<const reference::PackedWeights<S>&>(weights).theta.data();
   reference::Pass<S> pass{*plan_, theta, in, t, dy.rows(), row};
   reference::mark_needed(*plan_, row != nullptr, dinputs, t);
+  if (row != nullptr) std::fill_n(row, plan_->parameter_count, S(0));
   for (std::size_t i = 0; i < plan_->tensors.size(); ++i) {
     if (t.needed[i] != 0) pass.grad(static_cast<nn::Tensor>(i)).setZero();
   }

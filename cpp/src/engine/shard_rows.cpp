@@ -53,7 +53,6 @@ void ShardRows<S>::run(Index group, Index worker, const Shard& f) {
     row(places - 1) += row(places);
   };
   for (Index shard = begin; shard < end; ++shard) {
-    row(places).setZero();
     f(shard, row(places).data());
     ++places;
     for (Index done = shard - begin + 1; done % 2 == 0; done /= 2) add_last();

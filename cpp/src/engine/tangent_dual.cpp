@@ -15,7 +15,7 @@ struct DualTape final : Tape {
   std::vector<std::unique_ptr<Tape>> runs;  // one for each direction
   std::vector<Numbers> inputs;
   Numbers y, dy, dx;
-  std::vector<Dual> row;
+  std::vector<Dual> row, sum;  // of one direction, of all
 };
 
 template <class S>
@@ -60,7 +60,9 @@ class DualTangents final : public TangentEngine<S> {
     t.dy.resize(rows, dy.cols());
     t.dx.resize(dx.rows(), dx.cols());
     dx.setZero();
-    if (row != nullptr) t.row.assign(static_cast<std::size_t>(plan().parameter_count), Dual());
+    const std::size_t parameters = row == nullptr ? 0 : static_cast<std::size_t>(plan().parameter_count);
+    t.row.resize(parameters);
+    t.sum.assign(parameters, Dual());
     for (Index k = 0; k < std::max<Index>(K, 1); ++k) {
       for (Index r = 0; r < rows; ++r) {
         for (Index e = 0; e < dy.cols(); ++e) {
@@ -71,9 +73,10 @@ class DualTangents final : public TangentEngine<S> {
       std::vector<OutMap<Dual>> dinputs = wanted(t.dx);
       engine_.backward(weights, inputs(in, x_dot, k, K, t), *t.runs[static_cast<std::size_t>(k)], t.dy,
                        row != nullptr ? t.row.data() : nullptr, dinputs);
+      for (std::size_t i = 0; i < parameters; ++i) t.sum[i] += t.row[i];
       if (dx.size() > 0) dx += t.dx.unaryExpr([](const Dual& d) { return d.slope; }).template cast<S>();
     }
-    if (row != nullptr) add_row(t.row, row);
+    if (row != nullptr) add_row(t.sum, row);
   }
 
  private:

@@ -31,6 +31,7 @@ void DerivativeGradient::run(Batch& batch, const Inputs<float>& inputs, Shards s
   while (static_cast<Index>(tapes_.size()) < team) tapes_.push_back(engine_->tape(part_, directions_));
   const auto one_shard = [&](Index i, Index slot, float* row) {
     const Index end = shards.first(i + 1);
+    if (row != nullptr) std::fill_n(row, parameters, 0.f);
     for (Index first = shards.first(i); first < end; first += part_) {
       const Index n = std::min(part_, end - first);
       const Inputs<float> in = inputs.rows(first, n);

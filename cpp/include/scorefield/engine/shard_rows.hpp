@@ -21,8 +21,8 @@ class ShardRows {
   /// Room for rows of `size` numbers on up to `team` threads.
   void prepare(Index shards, Index size, Index team);
   Index groups() const { return (shards_ + per_group_ - 1) / per_group_; }
-  /// f(shard, row) for each shard of a group, in order; f adds the shard's gradient to a row of zeros. worker < team
-  /// names rows that nobody else uses meanwhile.
+  /// f(shard, row) for each shard of a group, in order; f writes the shard's gradient to the row, which holds anything
+  /// before. worker < team names rows that nobody else uses meanwhile.
   void run(Index group, Index worker, const Shard& f);
   /// The sum over all shards, after all groups.
   S* sum();

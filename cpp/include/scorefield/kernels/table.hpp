@@ -88,8 +88,8 @@ struct Table {
   void (*winograd_output_adjoint)(const float* dy, Tiles t, float gain, float* M, std::size_t M_xs, float* sum);
   /// U := G g G^T for 16 input lanes and one output block; packed is [lane][9][16], lanes of U are 16 apart.
   void (*winograd_filter)(const float* packed, float* U, std::size_t U_xs);
-  /// packed := (or +=) G^T dU G
-  void (*winograd_filter_adjoint)(const float* dU, std::size_t U_xs, bool add, float* packed);
+  /// packed := G^T dU G
+  void (*winograd_filter_adjoint)(const float* dU, std::size_t U_xs, float* packed);
 
   // ---- Every other convolution: shifted copies of a plane are blocks of GEMM rows, one per tap, `block` apart; and
   // back.

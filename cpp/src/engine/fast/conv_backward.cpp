@@ -80,22 +80,18 @@ class ConvBackward {
   /// of its own if the samples come in several chunks, else in scratch.
   void begin_filters() {
     if (pass_.row == nullptr) return;
+    const Index own = tape_.layout.own_dU[f_.index];
     if (f_.method != Method::winograd) {
       dU_ = pass_.row + f_.row_filter;
-      dU_begun_ = true;
-      return;
+    } else {
+      dU_ = tape_.scratch(own >= 0 ? own : tape_.layout.at.dU);
     }
-    const Index own = tape_.layout.own_dU[f_.index];
-    dU_ = tape_.scratch(own >= 0 ? own : tape_.layout.at.dU);
-    dU_begun_ = own >= 0 && tape_.begun[f_.index] != 0;
+    dU_begun_ = tape_.begun[f_.index] != 0;
   }
   void end_filters() {
-    if (pass_.row == nullptr || f_.method != Method::winograd) return;
-    if (tape_.layout.own_dU[f_.index] >= 0) {
-      tape_.begun[f_.index] = 1;
-    } else {
-      flush(pass_, f_, dU_);
-    }
+    if (pass_.row == nullptr) return;
+    tape_.begun[f_.index] = 1;
+    if (f_.method == Method::winograd && tape_.layout.own_dU[f_.index] < 0) flush(pass_, f_, dU_);
   }
 
   // ---- dy
@@ -224,7 +220,7 @@ void backward(const Pass& pass, const ConvLayout& f, Index n0, Index n1) { ConvB
 void flush(const Pass& pass, const ConvLayout& f, const float* dU) {
   float* row = pass.row + f.row_filter;
   for (Index i = 0; i < f.out_blocks * f.in_blocks(); ++i) {
-    pass.k.winograd_filter_adjoint(dU + i * lanes * lanes, count(f.filter_xs()), true, row + i * lanes * 9 * lanes);
+    pass.k.winograd_filter_adjoint(dU + i * lanes * lanes, count(f.filter_xs()), row + i * lanes * 9 * lanes);
   }
 }
 

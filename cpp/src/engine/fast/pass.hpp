@@ -31,7 +31,7 @@ void backward(const Pass& pass, const nn::Sinusoid& s, std::size_t op, const Wri
 void forward(const Pass& pass, const nn::Resize& r, Index n0, Index n1);
 void backward(const Pass& pass, const nn::Resize& r, const Writers& first, Index n0, Index n1);
 
-/// row += G^T dU G, for Winograd convolutions.
+/// The filters of the row := G^T dU G, for Winograd convolutions.
 void flush(const Pass& pass, const ConvLayout& f, const float* dU);
 
 /// NHWC rows of samples n0 .. n1 - 1 -> blocks, and back.

@@ -1,6 +1,7 @@
 #include "program.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace scorefield::fast {
 namespace {
@@ -101,12 +102,9 @@ Index ConvLayout::block_samples() const {
 Program::Program(const nn::Plan& p, FastEngine::Options o)
     : plan(p), options(o), convs(p.ops.size()), slices(p.ops.size()), has_sums(p.tensors.size(), 0) {
   for (std::size_t i = 0; i < p.ops.size(); ++i) {
-    if (const auto* c = std::get_if<nn::Conv>(&p.ops[i])) {
-      add_conv(i, *c);
-    } else {
-      add_rows(i);
-    }
+    if (const auto* c = std::get_if<nn::Conv>(&p.ops[i])) add_conv(i, *c);
   }
+  lay_out_row();
   add_stages();
 }
 
@@ -134,19 +132,30 @@ void Program::add_conv(std::size_t op, const nn::Conv& c) {
       for (Index l = 0; l < lanes; ++l) f.group.push_back(l < in.valid ? (in.channel + l) / per : -1);
     }
   }
-  f.row_filter = row_size;
-  f.row_bias = f.row_filter + f.row_filter_size();
-  f.row_gamma = f.row_bias + f.out_blocks * lanes;
-  const Index affine = c.norm.kind == nn::Norm::Kind::none ? 0 : f.in_lanes();
-  f.row_beta = f.row_gamma + affine;
-  row_size = f.row_beta + affine;
   if (!f.group_norm()) return;
   for (const Tensor t : {c.x, c.x2}) {
     if (t != none) has_sums[count(t)] = 1;
   }
 }
 
-void Program::add_rows(std::size_t op) {
+void Program::lay_out_row() {
+  const auto take = [this](Index size) { return std::exchange(row_size, row_size + size); };
+  for (ConvLayout& f : convs) {
+    if (!f.in.empty()) f.row_filter = take(f.row_filter_size());
+  }
+  row_filters = row_size;
+  for (std::size_t op = 0; op < convs.size(); ++op) {
+    ConvLayout& f = convs[op];
+    if (f.in.empty()) {
+      lay_out_slices(op);
+      continue;
+    }
+    const Index affine = f.op.norm.kind == nn::Norm::Kind::none ? 0 : f.in_lanes();
+    f.row_bias = take(f.out_blocks * lanes), f.row_gamma = take(affine), f.row_beta = take(affine);
+  }
+}
+
+void Program::lay_out_slices(std::size_t op) {
   const nn::Slice learnt = parameter(plan.ops[op]);
   for (std::size_t i = 0; i < op && learnt.size > 0; ++i) {
     if (const nn::Slice s = parameter(plan.ops[i]); s.size == 0 || s.begin != learnt.begin) continue;
@@ -154,11 +163,7 @@ void Program::add_rows(std::size_t op) {
     slices[op].shared = true;
     return;
   }
-  const auto take = [this](const nn::Slice& s) {
-    const Index at = row_size;
-    row_size += padded(s.size);
-    return at;
-  };
+  const auto take = [this](const nn::Slice& s) { return std::exchange(row_size, row_size + padded(s.size)); };
   if (const auto* e = std::get_if<nn::Embedding>(&plan.ops[op])) slices[op] = {take(e->table), take(e->position), 0};
   if (const auto* s = std::get_if<nn::Sinusoid>(&plan.ops[op])) slices[op].frequencies = take(s->frequencies);
 }

@@ -60,7 +60,7 @@ struct ConvLayout {
   Index taps = 1, points = 1;
   Index rows;  // of the product, per sample: tiles or positions
   Index plane_height = 0, plane_width = 0, pad = 0, pad_across = 0;
-  Index row_filter = 0, row_bias = 0, row_gamma = 0, row_beta = 0;  // places in a gradient row
+  Index row_filter = 0, row_bias = 0, row_gamma = 0, row_beta = 0;  // places in a gradient row, filters of all first
 
   Index in_blocks() const { return static_cast<Index>(in.size()); }
   Index in_lanes() const { return in_blocks() * lanes; }
@@ -112,8 +112,8 @@ struct Program {
   std::vector<ConvLayout> convs;  // by operation; `in` is empty for other kinds
   std::vector<RowSlices> slices;  // by operation
   std::vector<Stage> stages;
-  std::vector<char> has_sums;  // by tensor: a group norm reads it
-  Index row_size = 0;
+  std::vector<char> has_sums;           // by tensor: a group norm reads it
+  Index row_filters = 0, row_size = 0;  // of a gradient row: what products assign, and with what is added up
 
   Program(const nn::Plan& plan, FastEngine::Options options);
   const ConvLayout& conv(std::size_t op) const { return convs[op]; }
@@ -125,8 +125,9 @@ struct Program {
 
  private:
   void add_conv(std::size_t op, const nn::Conv& conv);
-  void add_rows(std::size_t op);
   void add_stages();
+  void lay_out_row();
+  void lay_out_slices(std::size_t op);
 };
 
 }  // namespace scorefield::fast

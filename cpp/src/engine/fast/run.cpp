@@ -83,6 +83,18 @@ void take_inputs(const Pass& pass, Index n) {
   }
 }
 
+/// What products have left to do for the filters' part of the row.
+void finish_filters(const Pass& pass) {
+  for (const ConvLayout& f : pass.program.convs) {
+    if (f.in.empty()) continue;
+    if (pass.tape.begun[f.index] == 0) {
+      std::fill_n(pass.row + f.row_filter, f.row_filter_size(), 0.f);  // nothing that is asked for depends on it
+    } else if (const Index own = pass.tape.layout.own_dU[f.index]; own >= 0) {
+      flush(pass, f, pass.tape.scratch(own));
+    }
+  }
+}
+
 void give_dinputs(const Pass& pass, Index n, std::span<OutMap<float>> dinputs) {
   for (std::size_t i = 0; i < dinputs.size(); ++i) {
     const Tensor t = pass.program.plan.inputs[i].tensor;
@@ -124,6 +136,7 @@ void run_backward(const Pass& pass, In<float> dy, std::span<OutMap<float>> dinpu
   check_inputs(p, pass.in, n, tape);
   mark_needed(p, tape, pass.row != nullptr, dinputs);
   std::ranges::fill(tape.begun, 0);
+  if (pass.row != nullptr) std::fill(pass.row + p.row_filters, pass.row + p.row_size, 0.f);
   tape.base = 0;
   const Tensor out = p.plan.output;
   for (Index r = 0; r < n; ++r) to_blocks(p.shape(out), dy.row(r).data(), tape.grad(out, r), tape.grad_block(out));
@@ -135,9 +148,7 @@ void run_backward(const Pass& pass, In<float> dy, std::span<OutMap<float>> dinpu
       }
     });
   }
-  for (std::size_t op = 0; op < p.convs.size(); ++op) {
-    if (tape.begun[op] != 0) flush(pass, p.conv(op), tape.scratch(tape.layout.own_dU[op]));
-  }
+  if (pass.row != nullptr) finish_filters(pass);
   tape.base = 0;
   give_dinputs(pass, n, dinputs);
 }

@@ -60,7 +60,7 @@ struct FastTape final : Tape {
   std::vector<float*> targets;
   std::vector<double> groups;
   std::vector<char> needed;  // by tensor: its gradient is wanted in this backward
-  std::vector<char> begun;   // by operation: its own dU has been assigned in this backward
+  std::vector<char> begun;   // by operation: its dU has been assigned in this backward
   Matrix<double> uniform;    // dropout's numbers of one sample
   Index base = 0;            // first sample of the chunk that local places hold
 

@@ -14,6 +14,9 @@ constexpr int tile_rows = native_lanes < 16 ? 6
                           : width == 2      ? 12
                                             : 16;
 constexpr int widest = native_lanes < 16 ? 1 : 4;
+/// Input blocks that go through all rows before the next do: their filters, 32 KB, wait in the first-level cache.
+template <int width>
+constexpr int deepest = 32 / width;
 constexpr int rows_together = 64;  // of a gradient product: V, M and dU of so many stay in the first-level cache
 
 std::ptrdiff_t signed_size(std::size_t n) { return static_cast<std::ptrdiff_t>(n); }
@@ -26,18 +29,19 @@ struct Product {
   const unsigned char* quarters;  // of each block; null: 4
   const float* U;
   std::size_t U_block;
-  std::ptrdiff_t ahead;  // from these filters to those that come next
   const float* start;
   float* M;
   std::size_t M_block;
   bool add;
+  std::ptrdiff_t ahead;  // from these filters to those that come next
+  int fetched;           // blocks of those that a tile fetches: all, one or none
 };
 
 /// Into the second-level cache: filters come from further away, in pieces too short for the processor to foresee.
 KERNEL_INLINE void fetch(const float* p) { __builtin_prefetch(p, 0, 2); }
 
 /// M[p][k] = (add ? M[p][k] : start[k]) + sum_c V[p][c] U[c][k], c in order.
-template <int rows, int width>
+template <int rows, int width, int fetched>
 void multiply(const Product& q) {
   f32x16 sum[rows][width];
   unroll<width>([&](auto k) {
@@ -52,10 +56,8 @@ void multiply(const Product& q) {
 #pragma GCC unroll 4
       for (int c = 0; c < 4; ++c, u += 16) {
         f32x16 right[width];
-        unroll<width>([&](auto k) {
-          right[k] = load(u + k * q.U_block);
-          if (width > 1) fetch(u + k * q.U_block + q.ahead);
-        });
+        unroll<width>([&](auto k) { right[k] = load(u + k * q.U_block); });
+        unroll<fetched>([&](auto k) { fetch(u + k * q.U_block + q.ahead); });
         unroll<rows>([&](auto p) {
           const f32x16 left = all(v[16 * p + c]);
           unroll<width>([&](auto k) { sum[p][k] = fma(left, right[k], sum[p][k]); });
@@ -71,23 +73,43 @@ template <int width, int rows = tile_rows<width>>
 void multiply_rows(int count, const Product& q) {
   if constexpr (rows > 0) {
     if (count == rows) {
-      multiply<rows, width>(q);
+      if (width == 1 || q.fetched == 0) return multiply<rows, width, 0>(q);
+      q.fetched == 1 ? multiply<rows, width, (width > 1)>(q) : multiply<rows, width, (width > 1 ? width : 0)>(q);
     } else {
       multiply_rows<width, rows - 1>(count, q);
     }
   }
 }
 
-/// All rows of `width` output blocks.
+/// All rows of `width` output blocks. Their first tiles fetch the filters that come next, one block each where there
+/// are enough tiles: a processor waits for few lines at a time.
 template <int width>
-void multiply_panel(int rows, Product q) {
+void multiply_tiles(int rows, Product q) {
   constexpr int most = tile_rows<width>;
-  for (int p = 0; p < rows;) {
+  q.fetched = rows > (width - 1) * most ? 1 : width;
+  for (int p = 0, fetched = 0; p < rows;) {
     const int left = rows - p;
     const int count =
         left >= 2 * most || left <= most ? (left < most ? left : most) : (left + 1) / 2;  // no thin last tile
     multiply_rows<width>(count, q);
     p += count, q.offset += static_cast<std::size_t>(16 * count), q.M += 16 * count;
+    fetched += q.fetched, q.ahead += q.fetched * signed_size(q.U_block);
+    if (fetched == width) q.fetched = 0;
+  }
+}
+
+/// The same, a few input blocks at a time; in between, sums lie in M.
+template <int width>
+void multiply_panel(int rows, Product q) {
+  const int in_blocks = q.in_blocks, pieces = (in_blocks + deepest<width> - 1) / deepest<width>;
+  const std::ptrdiff_t ahead = q.ahead;
+  for (int i = 0; i < pieces; ++i) {
+    const int first = i * in_blocks / pieces, last = (i + 1) * in_blocks / pieces;
+    q.in_blocks = last - first;
+    q.ahead = last < in_blocks ? 256 * q.in_blocks : ahead - 256 * first;
+    multiply_tiles<width>(rows, q);
+    q.V += q.in_blocks, q.U += 256 * q.in_blocks, q.add = true;
+    if (q.quarters != nullptr) q.quarters += q.in_blocks;
   }
 }
 
@@ -168,7 +190,8 @@ void gemm(int points, int rows, Blocks V, const float* U, std::size_t U_xs, cons
   const std::size_t U_block = static_cast<std::size_t>(V.count) * 256;
   for (int x = 0; x < points; ++x) {
     const std::size_t at = static_cast<std::size_t>(x);
-    Product q{V.block, at * V.xs, V.count, V.quarters, U + at * U_xs, U_block, 0, start, M + at * M_xs, M_block, add};
+    Product q{V.block, at * V.xs, V.count, V.quarters, U + at * U_xs, U_block, start, M + at * M_xs,
+              M_block, add,       0,       0};
     int k = 0;
     if constexpr (widest == 4) {
       k = multiply_panels<4>(rows, k, out_blocks, U_xs, q);

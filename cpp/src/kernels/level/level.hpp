@@ -30,7 +30,7 @@ void winograd_output(const float* M, std::size_t M_xs, Tiles t, const float* shi
                      float* y, float* sums);
 void winograd_output_adjoint(const float* dy, Tiles t, float gain, float* M, std::size_t M_xs, float* sum);
 void winograd_filter(const float* packed, float* U, std::size_t U_xs);
-void winograd_filter_adjoint(const float* dU, std::size_t U_xs, bool add, float* packed);
+void winograd_filter_adjoint(const float* dU, std::size_t U_xs, float* packed);
 void gather(const float* plane, std::size_t stride, Window w, float* columns, std::size_t block);
 void scatter(const float* columns, std::size_t block, Window w, float* plane, std::size_t stride);
 void epilogue(float* y, std::size_t positions, const float* shift, const float* residual, float gain, float* sums);

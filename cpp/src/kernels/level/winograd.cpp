@@ -260,13 +260,10 @@ void winograd_filter(const float* packed, float* U, std::size_t U_xs) {
   }
 }
 
-void winograd_filter_adjoint(const float* dU, std::size_t U_xs, bool add, float* packed) {
+void winograd_filter_adjoint(const float* dU, std::size_t U_xs, float* packed) {
   for (int lane = 0; lane < 16; ++lane, packed += 9 * 16, dU += 16) {
     transform<6, 3, 6, 3>([&](int i, int j) KERNEL_LAMBDA { return load(dU + point(i, j, U_xs)); }, FilterAdjointLine{},
-                          [&](int i, int j, f32x16 g) KERNEL_LAMBDA {
-                            float* to = packed + (3 * i + j) * 16;
-                            store(to, add ? load(to) + g : g);
-                          });
+                          [&](int i, int j, f32x16 g) KERNEL_LAMBDA { store(packed + (3 * i + j) * 16, g); });
   }
 }
 
