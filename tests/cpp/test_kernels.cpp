@@ -133,12 +133,12 @@ TEST(Gemm, GradientIsOneChainOfFmaInOrderOfRows) {
 // Blocks with 2, 16 and 7 channels: leaving out the quarters that are 0 changes no bit, and what was there stays or is
 // 0.
 TEST(Gemm, QuartersWithoutChannelsAreLeftOut) {
-  constexpr int rows = 13, in = 12, out = 7;
-  const unsigned char quarters[in] = {1, 4, 2, 1, 4, 2, 1, 4, 2, 1, 4, 2};
+  constexpr int rows = 13, in = 10, out = 7;
+  const unsigned char quarters[in] = {1, 4, 2, 4, 1, 4, 2, 4, 1, 4};
   Operand V(2, in, rows, 1);
   for (std::size_t i = 0; i < V.data.size(); ++i) {
-    const std::size_t channels[] = {2, 16, 7};
-    if (i % 16 >= channels[i / (rows * 16) % 3]) V.data[i] = 0;
+    const std::size_t channels[] = {2, 16, 7, 16};
+    if (i % 16 >= channels[i / (rows * 16) % in % 4]) V.data[i] = 0;
   }
   Blocks partly = V.view();
   partly.quarters = quarters;

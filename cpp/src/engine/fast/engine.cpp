@@ -21,6 +21,7 @@ std::string FastEngine::unsupported(const nn::Plan& plan) {
 }
 
 FastEngine::FastEngine(std::shared_ptr<const nn::Plan> plan, Options options) : plan_(std::move(plan)) {
+  nn::check(*plan_);
   const std::string problem = unsupported(*plan_);
   require(problem.empty(), "the fast engine does not run ", problem);
   program_ = std::make_unique<fast::Program>(*plan_, options);

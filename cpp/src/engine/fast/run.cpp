@@ -83,15 +83,12 @@ void take_inputs(const Pass& pass, Index n) {
   }
 }
 
-/// What products have left to do for the filters' part of the row.
+/// What Winograd's products have left to do for the filters' part of the row. Every filter has had a part in the
+/// output: a plan has no unused tensor.
 void finish_filters(const Pass& pass) {
   for (const ConvLayout& f : pass.program.convs) {
     if (f.in.empty()) continue;
-    if (pass.tape.begun[f.index] == 0) {
-      std::fill_n(pass.row + f.row_filter, f.row_filter_size(), 0.f);  // nothing that is asked for depends on it
-    } else if (const Index own = pass.tape.layout.own_dU[f.index]; own >= 0) {
-      flush(pass, f, pass.tape.scratch(own));
-    }
+    if (const Index own = pass.tape.layout.own_dU[f.index]; own >= 0) flush(pass, f, pass.tape.scratch(own));
   }
 }
 
