@@ -87,7 +87,7 @@ struct EngineResult {
   std::vector<Matrix<S>> dinputs;
 };
 
-/// Forward and backward in one shard, or in two parts whose gradient rows are the same one.
+/// Forward and backward in one shard.
 template <class S>
 EngineResult<S> run(const Engine<S>& engine, const EngineCase& c, bool with_dinputs = true) {
   std::vector<S> theta(c.theta.begin(), c.theta.end());

@@ -194,6 +194,13 @@ TEST(FastEngine, NotANumberReachesTheOutputOfItsSampleOnly) {
   }
 }
 
+TEST(FastEngine, RefusesAPlanWithAnUnusedTensor) {
+  nn::Plan plan = nn::plan(nn::MLP{.in = 2, .out = 2});
+  EXPECT_NO_THROW(FastEngine(std::make_shared<const nn::Plan>(plan), {}));
+  plan.tensors.push_back(plan.shape(plan.output));
+  EXPECT_THROW(FastEngine(std::make_shared<const nn::Plan>(plan), {}), std::invalid_argument);
+}
+
 TEST(FastEngine, TapeBytesAreWhatATapeTakesAndInferenceTakesLess) {
   const EngineCase c = small_unet(1);
   const FastEngine engine(c.plan, {});
